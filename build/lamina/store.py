@@ -1,0 +1,151 @@
+"""The content-addressed cache: wheels, parts, plans, each named by what it is made from.
+
+An entry either stands complete under its name or does not stand at all: it is written beside, in ``tmp/``, and renamed.
+So two builds at once, or one that was killed, never see half an entry. What a killed process leaves in ``tmp/`` is
+swept by :meth:`Store.prune`, and downloads that were cut stay in ``partial/`` to be resumed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from secrets import token_hex
+from typing import NamedTuple
+
+from lamina.errors import UsageError
+
+#: Kinds of entries, and what each holds.
+KINDS: Mapping[str, str] = {
+    "wheels": "downloaded wheels",
+    "parts": "wheels made ready for composing",
+    "plans": "remembered layers",
+    "partial": "downloads to be resumed",
+    "tmp": "unfinished work",
+}
+
+_ABANDONED = 24 * 60 * 60  # seconds after which nobody can still be writing a temporary file
+
+
+class Usage(NamedTuple):
+    """How much one kind of entry takes: number of files and their bytes."""
+
+    kind: str
+    files: int
+    bytes: int
+
+
+def default_root(env: Mapping[str, str]) -> Path:
+    """Where the store stands: ``LAMINA_CACHE``, else the platform's user cache folder.
+
+    Raises:
+        UsageError: ``LAMINA_CACHE`` is a relative path, which would mean another store in every folder.
+    """
+    stated = env.get("LAMINA_CACHE")
+    if stated:
+        root = Path(stated).expanduser()
+        if not root.is_absolute():
+            raise UsageError(f"LAMINA_CACHE: {stated!r} is a relative path", hint="Set it to an absolute path.")
+        return root
+    if sys.platform == "linux":  # the warm path: what platformdirs answers there, without its import
+        base = env.get("XDG_CACHE_HOME", "")
+        if base and Path(base).is_absolute():
+            return Path(base) / "lamina"
+        if env.get("HOME"):
+            return Path(env["HOME"]) / ".cache" / "lamina"
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("lamina", appauthor=False))
+
+
+class Store:
+    """Files by kind and key under one root folder. Keys are hexadecimal digests."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, kind: str, key: str, suffix: str = "") -> Path:
+        """Where the entry stands, or would stand; two letters of the key make the folder, as in git."""
+        return self.root / kind / key[:2] / (key + suffix)
+
+    @contextlib.contextmanager
+    def create(self, target: Path) -> Iterator[Path]:
+        """Yield a temporary path to write; when the block ends well, what was written there takes ``target``'s name.
+
+        When it does not, the temporary file goes. An entry that appeared meanwhile is replaced: both were made from
+        the same key.
+        """
+        folder = self.root / "tmp"
+        folder.mkdir(parents=True, exist_ok=True)
+        beside = folder / f"{target.name}.{os.getpid()}.{token_hex(4)}"
+        try:
+            yield beside
+            target.parent.mkdir(parents=True, exist_ok=True)
+            replace(beside, target)
+        finally:
+            beside.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def exclusive(self, key: str) -> Iterator[None]:
+        """Hold the right to make the entry ``key``; a second process waits and then finds it made."""
+        import filelock
+
+        folder = self.root / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(str(folder / key)):
+            yield
+
+    def usage(self) -> list[Usage]:
+        """Count what is there, kind by kind."""
+        rows = []
+        for kind in KINDS:
+            sizes = [size for _, size, _ in _files(self.root / kind)]
+            rows.append(Usage(kind, len(sizes), sum(sizes)))
+        return rows
+
+    def prune(self, unused_for: float) -> int:
+        """Remove entries not read for ``unused_for`` seconds, and abandoned temporary files; return the bytes freed."""
+        now = time.time()
+        freed = 0
+        for kind in KINDS:
+            limit = min(unused_for, _ABANDONED) if kind == "tmp" else unused_for
+            for path, size, used in _files(self.root / kind):
+                if now - used >= limit:
+                    with contextlib.suppress(OSError):
+                        path.unlink()
+                        freed += size
+        return freed
+
+    def clear(self) -> int:
+        """Remove everything; return the bytes freed. Only lamina's own folders under the root are touched."""
+        freed = sum(row.bytes for row in self.usage())
+        for kind in (*KINDS, "locks"):
+            shutil.rmtree(self.root / kind, ignore_errors=True)
+        return freed
+
+
+def replace(source: Path, target: Path) -> None:
+    """Rename over ``target``. On Windows a file that somebody reads cannot be replaced at once: try for two seconds."""
+    for attempt in range(20):
+        try:
+            source.replace(target)
+        except PermissionError:
+            if sys.platform != "win32" or attempt == 19:  # noqa: PLR2004
+                raise
+            time.sleep(0.1)
+        else:
+            return
+
+
+def _files(folder: Path) -> Iterator[tuple[Path, int, float]]:
+    """Every file below ``folder`` with its size in bytes and the time it was last used, in seconds."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = Path(parent, name)
+            with contextlib.suppress(OSError):
+                facts = path.stat()
+                yield path, facts.st_size, max(facts.st_atime, facts.st_mtime)
