@@ -1,0 +1,1 @@
+"""layer → artefact: the zip itself, and what stands beside it."""

@@ -1,0 +1,181 @@
+"""parts × decisions → layer: which entries ship, what is generated beside them, and where two packages collide."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from lamina.findings import Finding, make
+from lamina.part.model import COMMAND_GROUPS, ELF, PLAIN, SCRIPT, Entry, Facts, Index
+from lamina.prune.decide import Decision
+
+_ROOT = "python/"
+
+
+class Generated(NamedTuple):
+    """A file that no part holds: made for this layer, or taken from the overlay. ``owner`` is what it belongs to."""
+
+    path: str
+    content: bytes
+    kind: int
+    owner: str
+
+    @property
+    def mode(self) -> int:
+        """Permissions by content, as for the entries of parts."""
+        return 0o644 if self.kind == PLAIN else 0o755
+
+
+class Layer(NamedTuple):
+    """What ships: for each part its entries, in order; and the generated files, sorted by path."""
+
+    picks: tuple[tuple[Entry, ...], ...]
+    generated: tuple[Generated, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def unzipped_bytes(self) -> int:
+        """Exact file bytes, as they count against the quota."""
+        return sum(entry.size for pick in self.picks for entry in pick) + sum(len(file.content) for file in self.generated)
+
+    @property
+    def count(self) -> int:
+        """Number of files."""
+        return sum(len(pick) for pick in self.picks) + len(self.generated)
+
+
+def kind_of(content: bytes) -> int:
+    """What a file is by its first bytes; decides its mode, so that every host gives the same."""
+    return ELF if content.startswith(b"\x7fELF") else SCRIPT if content.startswith(b"#!") else PLAIN
+
+
+def assemble(
+    parts: Sequence[tuple[Index, Facts]],
+    decisions: Sequence[Sequence[Decision]],
+    *,
+    interpreter: str,
+    overlay: Iterable[Generated],
+    notices: Generated,
+) -> Layer:
+    """Merge the parts: equal files once, different ones of the same path as a ``file-conflict`` finding.
+
+    ``interpreter`` is the runtime's, for the first line of commands in ``bin/``.
+    """
+    merge = _Merge()
+    picks = []
+    for (index, _), said in zip(parts, decisions, strict=True):
+        dropped = {decision.path for decision in said if decision.dropped}
+        picks.append(tuple(entry for entry in index.entries if entry.path not in dropped))
+    kept = [merge.add(index.wheel, pick) for (index, _), pick in zip(parts, picks, strict=True)]
+    generated = []
+    for (index, facts), pick in zip(parts, picks, strict=True):
+        if pick:
+            scripts = [*_commands(index, facts, interpreter)]
+            generated += [*scripts, *_record(index, pick, scripts)]
+    generated += [*overlay, notices]
+    placed = [file for file in generated if merge.place(file.path, hashlib.sha256(file.content).digest(), file.owner)]
+    placed.sort(key=lambda file: file.path.encode())
+    return Layer(tuple(kept), tuple(placed), (*merge.findings, *merge.crossings()))
+
+
+class _Merge:
+    """The paths taken so far, with the digest and the owner of what stands there."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+        self._taken: dict[str, tuple[bytes, str]] = {}
+
+    def add(self, owner: str, entries: Iterable[Entry]) -> tuple[Entry, ...]:
+        return tuple(entry for entry in entries if self.place(entry.path, entry.sha256, owner))
+
+    def place(self, path: str, sha256: bytes, owner: str) -> bool:
+        """Whether a file takes this path; not where another one stands there already, equal or not."""
+        standing = self._taken.setdefault(path, (sha256, owner))
+        if standing[0] != sha256:
+            self._conflict(path, f"{standing[1]} and {owner} both bring this file, with different content")
+        return standing[1] is owner and standing[0] is sha256
+
+    def crossings(self) -> Iterable[Finding]:
+        """Files of one package that stand where another one needs a folder."""
+        before = len(self.findings)
+        for path, (_, owner) in self._taken.items():
+            parent = path
+            while (cut := parent.rfind("/")) > 0:
+                parent = parent[:cut]
+                if parent in self._taken:
+                    self._conflict(parent, f"a file of {self._taken[parent][1]}; {owner} needs a folder of that name")
+        found, self.findings = self.findings[before:], self.findings[:before]
+        return {finding.path: finding for finding in found}.values()
+
+    def _conflict(self, path: str, message: str) -> None:
+        hint = (
+            "Require only one of the two packages, drop one of the files with prune.drop, or state in [[accept]] that "
+            "the first of the two may win."
+        )
+        self.findings.append(make("file-conflict", path, message, hint))
+
+
+def _commands(index: Index, facts: Facts, interpreter: str) -> Iterable[Generated]:
+    """The commands of a package: its own scripts with the runtime's interpreter, and one for each console entry point."""
+    made: dict[str, bytes] = {}
+    for name, content in facts.scripts:
+        line, newline, rest = content.partition(b"\n")
+        words = line.removeprefix(b"#!").strip().partition(b" ")
+        if words[0] in {b"python", b"pythonw"}:
+            line = b" ".join(filter(None, (b"#!" + interpreter.encode(), words[2])))
+        made[name] = line.rstrip(b"\r") + newline + rest
+    own = {entry.path for entry in index.entries}
+    for point in facts.entry_points:
+        if point.group in COMMAND_GROUPS and point.name not in made and f"bin/{point.name}" not in own:
+            made[point.name] = _command(interpreter, point.module, point.attribute)
+    for name, content in sorted(made.items()):
+        yield Generated(f"bin/{name}", content, kind_of(content), index.wheel)
+
+
+def _command(interpreter: str, module: str, attribute: str) -> bytes:
+    first = attribute.partition(".")[0]
+    lines = (f"#!{interpreter}", "import sys", "", f"from {module} import {first}", "", f"sys.exit({attribute}())", "")
+    return "\n".join(lines).encode()
+
+
+def _record(index: Index, pick: Sequence[Entry], scripts: Sequence[Generated]) -> Iterable[Generated]:
+    """RECORD of what ships, where the package's metadata ships: ``importlib.metadata`` reads it to tell its files."""
+    if not any(entry.path == f"{index.dist_info}/METADATA" for entry in pick):
+        return
+    rows = [(_from_root(entry.path), _stated(entry.sha256), str(entry.size)) for entry in pick]
+    for script in scripts:
+        stated = _stated(hashlib.sha256(script.content).digest())
+        rows.append((_from_root(script.path), stated, str(len(script.content))))
+    path = f"{index.dist_info}/RECORD"
+    rows.append((_from_root(path), "", ""))
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(sorted(rows))
+    yield Generated(path, text.getvalue().encode(), PLAIN, index.wheel)
+
+
+def _from_root(path: str) -> str:
+    """The path as RECORD has it: relative to ``python/``, the folder that stands for site-packages."""
+    return path.removeprefix(_ROOT) if path.startswith(_ROOT) else f"../{path}"
+
+
+def _stated(sha256: bytes) -> str:
+    return "sha256=" + base64.urlsafe_b64encode(sha256).rstrip(b"=").decode()
+
+
+def shipped_by_package(
+    parts: Sequence[tuple[Index, Facts]], layer: Layer
+) -> Mapping[str, tuple[int, int]]:
+    """Package name → bytes that ship for it, and bytes of its wheel that do not."""
+    by_owner: dict[str, int] = {}
+    for file in layer.generated:
+        by_owner[file.owner] = by_owner.get(file.owner, 0) + len(file.content)
+    sizes = {}
+    for (index, _), pick in zip(parts, layer.picks, strict=True):
+        shipped = sum(entry.size for entry in pick)
+        whole = sum(entry.size for entry in index.entries)
+        sizes[index.name] = (shipped + by_owner.get(index.wheel, 0), whole - shipped)
+    return sizes

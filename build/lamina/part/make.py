@@ -1,0 +1,246 @@
+"""wheel → part: every file placed, verified, ready to be copied into a layer, with the facts about it."""
+
+from __future__ import annotations
+
+import configparser
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import IO, NamedTuple
+
+from lamina import wheel as wheels
+from lamina.errors import IntegrityError, UnsafeWheelError
+from lamina.part import model
+from lamina.part.scan import scan
+from lamina.zipformat import DEFLATED, STORED, local_header
+
+#: A function that turns bytes into a raw deflate stream, the same on every host; see :func:`libdeflate`.
+Compress = Callable[[bytes], bytes]
+
+#: Names of licence files at the root of a ``.dist-info`` folder, from before PEP 639 gave them a folder of their own.
+_LICENCE = re.compile(r"(?i)(licen[cs]e|copying|notice|authors|copyright)[^/]*")
+#: ``module:object.attribute``, extras left out (entry points specification, data model).
+_REFERENCE = re.compile(r"(?P<module>[\w.]+)\s*(:\s*(?P<attribute>[\w.]+)\s*)?(\[.*\])?$")
+#: The reader of a larger source file gains nothing: it is generated data.
+_MOST_SOURCE_BYTES = 16 * 1024**2
+#: Above this size a stored entry stays stored: libdeflate works on whole buffers.
+_MOST_DEFLATED_AT_ONCE = 256 * 1024**2
+
+
+class _Place(NamedTuple):
+    """Where one wheel entry goes: its layer path, or for a script that the target shapes, its name."""
+
+    entry: wheels.Entry
+    path: str
+    script: bool
+
+
+def libdeflate(content: bytes) -> bytes:
+    """Compress with libdeflate at its default level; deterministic for one version of the ``deflate`` package."""
+    import deflate
+
+    return bytes(deflate.deflate_compress(content, 6))
+
+
+def make(wheel: wheels.Wheel, wheel_sha256: str, out: IO[bytes], compress: Compress) -> tuple[model.Index, model.Facts]:
+    """Write the part's data to ``out`` and return its index and facts.
+
+    Every byte of the wheel is read once: inflated, held against CRC, size and RECORD, hashed, and looked at. The
+    compressed bytes themselves are copied as they are; only what the wheel stored without compression is compressed.
+
+    Raises:
+        IntegrityError: content that is not what the directory or RECORD says.
+        UnsafeWheelError: a file in a place that no installation scheme has.
+    """
+    record = wheel.record()
+    digest = hashlib.sha256()
+    entries: list[model.Entry] = []
+    sources = {}
+    scripts: list[tuple[str, bytes]] = []
+    offset = headers = 0
+    for place in sorted(_places(wheel), key=lambda place: place.path.encode()):
+        if not place.path:
+            headers += 1
+            _consume(wheel, place.entry, record)
+            continue
+        source = place.path.endswith((".py", ".pth")) and place.entry.size <= _MOST_SOURCE_BYTES
+        facts = _consume(wheel, place.entry, record, whole=source or place.script)
+        if source or (place.script and facts.content.startswith(b"#!python")):
+            sources[place.path] = scan(facts.content)
+        if place.script and _depends_on_target(facts.content):
+            scripts.append((place.path.removeprefix("bin/"), facts.content))
+            continue
+        method, data = _data(wheel, place.entry, compress)
+        header = local_header(place.path, method, place.entry.crc, len(data), place.entry.size)
+        for piece in (header, data):
+            out.write(piece)
+            digest.update(piece)
+        length = len(header) + len(data)
+        entries.append(
+            model.Entry(
+                path=place.path,
+                offset=offset,
+                length=length,
+                method=method,
+                crc=place.entry.crc,
+                compressed=len(data),
+                size=place.entry.size,
+                kind=facts.kind,
+                sha256=facts.sha256,
+            )
+        )
+        del data  # a view of the wheel: the wheel cannot be closed while one lives
+        offset += length
+    index = model.Index(
+        name=wheel.name,
+        version=wheel.version,
+        wheel=wheel.filename,
+        wheel_sha256=wheel_sha256,
+        dist_info=f"python/{wheel.dist_info}",
+        data_sha256=digest.hexdigest(),
+        data_bytes=offset,
+        entries=tuple(entries),
+    )
+    return index, model.Facts(
+        metadata=tuple((key, str(value)) for key, value in wheel.metadata.items()),
+        licences=tuple(_texts(wheel, _is_licence(wheel))),
+        sboms=tuple(_texts(wheel, lambda inner: inner.startswith("sboms/"))),
+        scripts=tuple(scripts),
+        entry_points=tuple(_entry_points(wheel)),
+        sources=sources,
+        headers_dropped=headers,
+    )
+
+
+def _places(wheel: wheels.Wheel) -> Iterator[_Place]:
+    """Map the wheel's schemes to the layer (binary distribution format, "Installing a wheel").
+
+    The layer's prefix is ``/opt``: purelib and platlib are ``python/``, scripts ``bin/``, data the root, so that what a
+    wheel puts into ``data/lib`` stands in ``/opt/lib``, where Lambda's loader looks. Headers have no place: an empty path.
+    """
+    signatures = {f"{wheel.dist_info}/{name}" for name in ("RECORD", "RECORD.jws", "RECORD.p7s")}
+    taken: dict[str, str] = {}
+    for entry in wheel.entries:
+        if entry.name in signatures:
+            continue  # RECORD is written anew for what ships, and signatures of the old one would lie
+        head, _, rest = entry.name.partition("/")
+        script = False
+        if head != wheel.data_folder:
+            path = f"python/{entry.name}"
+        else:
+            scheme, _, inner = rest.partition("/")
+            script = scheme == "scripts"
+            roots = {"purelib": "python/", "platlib": "python/", "scripts": "bin/", "data": "", "headers": None}
+            if scheme not in roots or not inner:
+                raise UnsafeWheelError(
+                    f"{wheel.filename}: {entry.name!r}: {scheme!r} is no installation scheme",
+                    hint="A wheel's .data folder holds purelib, platlib, scripts, data and headers only.",
+                )
+            root = roots[scheme]
+            path = "" if root is None else root + inner
+        if path and path in taken:
+            raise UnsafeWheelError(
+                f"{wheel.filename}: {taken[path]!r} and {entry.name!r} would both become {path}",
+                hint="Do not use this wheel. Tell its maintainers, and lock another version.",
+            )
+        taken[path] = entry.name
+        yield _Place(entry, path, script)
+
+
+class _Seen(NamedTuple):
+    """What one reading of an entry found; ``content`` only where it was asked for."""
+
+    kind: int
+    sha256: bytes
+    content: bytes
+
+
+def _consume(
+    wheel: wheels.Wheel, entry: wheels.Entry, record: Mapping[str, tuple[str, str]], *, whole: bool = False
+) -> _Seen:
+    """Read the entry to its end and hold it against RECORD."""
+    algorithm, stated = record.get(entry.name, ("", ""))
+    sha256 = hashlib.sha256()
+    other = None if algorithm in {"", "sha256"} else wheels.hasher(algorithm)
+    start = b""
+    kept = []
+    for chunk in wheel.chunks(entry):
+        start = start or chunk[:4]
+        sha256.update(chunk)
+        if other is not None:
+            other.update(chunk)
+        if whole:
+            kept.append(chunk)
+    digest = sha256.digest()
+    if stated and algorithm in {"sha256", "sha384", "sha512"}:
+        found = digest if other is None else other.digest()
+        if wheels.sha256_of_record(stated) != found:
+            raise IntegrityError(
+                f"{wheel.filename}: {entry.name}: is not the file that RECORD describes: its {algorithm} differs",
+                hint="Do not use this wheel. Tell its maintainers, and lock another version.",
+            )
+    kind = model.ELF if start == b"\x7fELF" else model.SCRIPT if start[:2] == b"#!" else model.PLAIN
+    return _Seen(kind, digest, b"".join(kept))
+
+
+def _data(wheel: wheels.Wheel, entry: wheels.Entry, compress: Compress) -> tuple[int, bytes | memoryview]:
+    """The entry's method and bytes in the part: deflated ones as they are, stored ones compressed where that helps."""
+    if entry.method == DEFLATED:
+        return DEFLATED, wheel.raw(entry)
+    if 0 < entry.size <= _MOST_DEFLATED_AT_ONCE:
+        packed = compress(wheel.read(entry))
+        if len(packed) < entry.size:
+            return DEFLATED, packed
+    return STORED, wheel.raw(entry)
+
+
+def _depends_on_target(content: bytes) -> bool:
+    """Whether a script's first line must be rewritten: ``#!python`` asks for the interpreter; CRLF breaks the kernel's."""
+    line = content[:1024].partition(b"\n")[0]
+    return line.startswith(b"#!python") or (line.startswith(b"#!") and line.endswith(b"\r"))
+
+
+def _is_licence(wheel: wheels.Wheel) -> Callable[[str], bool]:
+    """Tells licence files of the metadata: the folder of PEP 639, those METADATA names, the customary names before it."""
+    stated = {str(value).strip() for value in wheel.metadata.get_all("License-File", [])}
+
+    def is_licence(inner: str) -> bool:
+        return inner.startswith(("licenses/", "license_files/")) or inner in stated or bool(_LICENCE.fullmatch(inner))
+
+    return is_licence
+
+
+def _texts(wheel: wheels.Wheel, wanted: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
+    """The wanted files of the ``.dist-info`` folder: path relative to it, and text."""
+    prefix = wheel.dist_info + "/"
+    for entry in wheel.entries:
+        inner = entry.name.removeprefix(prefix)
+        if entry.name.startswith(prefix) and entry.size <= wheels.MOST_METADATA_BYTES and wanted(inner):
+            yield inner, wheel.read(entry).decode("utf-8", errors="replace")
+
+
+def _entry_points(wheel: wheels.Wheel) -> Iterator[model.EntryPoint]:
+    """What ``entry_points.txt`` declares (entry points specification), sorted by group and name.
+
+    Values that are no object reference are passed over outside the two groups that become commands: groups are open to
+    any use.
+    """
+    content = wheel.read_metadata_file("entry_points.txt")
+    if content is None:
+        return
+    where = f"{wheel.filename}: {wheel.dist_info}/entry_points.txt"
+    parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=False)
+    parser.optionxform = str  # type: ignore[assignment, method-assign]  # names keep their case
+    try:
+        parser.read_string(content.decode("utf-8"))
+    except (configparser.Error, UnicodeDecodeError) as error:
+        first = str(error).splitlines()[0]
+        raise IntegrityError(f"{where}: cannot be read: {first}", hint="Lock another version.") from error
+    for group in sorted(parser.sections()):
+        for name, value in sorted(parser.items(group)):
+            match = _REFERENCE.match(value.strip())
+            command = group in model.COMMAND_GROUPS
+            if command and (match is None or not match["attribute"] or "/" in name or name in {"", ".", ".."}):
+                raise IntegrityError(f"{where}: {name} = {value}: is no command", hint="Lock another version.")
+            if match is not None:
+                yield model.EntryPoint(group, name, match["module"], match["attribute"] or "")
