@@ -43,7 +43,7 @@ class Layer(NamedTuple):
         return sum(entry.size for pick in self.picks for entry in pick) + sum(len(file.content) for file in self.generated)
 
     @property
-    def count(self) -> int:
+    def files(self) -> int:
         """Number of files."""
         return sum(len(pick) for pick in self.picks) + len(self.generated)
 

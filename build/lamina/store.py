@@ -24,6 +24,8 @@ KINDS: Mapping[str, str] = {
     "wheels": "downloaded wheels",
     "parts": "wheels made ready for composing",
     "plans": "remembered layers",
+    "memos": "recipes known to be valid",
+    "pages": "what indexes offered, for --offline",
     "partial": "downloads to be resumed",
     "tmp": "unfinished work",
 }
@@ -134,7 +136,7 @@ def replace(source: Path, target: Path) -> None:
         try:
             source.replace(target)
         except PermissionError:
-            if sys.platform != "win32" or attempt == 19:  # noqa: PLR2004
+            if os.name != "nt" or attempt == 19:  # noqa: PLR2004
                 raise
             time.sleep(0.1)
         else:

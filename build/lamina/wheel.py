@@ -330,7 +330,8 @@ def _data_offset(info: _ZipInfo, buffer: mmap.mmap) -> int:
     told = described or ((crc, compressed, size) == (info.CRC, info.compress_size, info.file_size)) or size == 0xFFFFFFFF
     if decoded != info.orig_filename or method != info.compress_type or not told:
         raise IntegrityError("its local header and the directory contradict each other")
-    return start + _LOCAL.size + name_length + extra_length
+    data: int = start + _LOCAL.size + name_length + extra_length
+    return data
 
 
 def _check_collisions(filename: str, entries: list[Entry]) -> None:

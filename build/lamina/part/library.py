@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import deflate
 import msgspec
 
 from lamina.errors import IntegrityError
+from lamina.lock import LockedWheel
 from lamina.part.model import Facts, Index
 from lamina.progress import SILENT, Progress
 from lamina.store import Store
@@ -59,68 +60,62 @@ def is_sound(store: Store, key: str) -> bool:
     )
 
 
-def make_part(store: Store, wheel_sha256: str, filename: str, fetch: Callable[[], Path]) -> None:
-    """Make the part of one wheel and put it into the store: data and facts first, the index that completes it last.
+#: Gives wheels as files: SHA-256 → path. Asked for all that are missing at once, so that they can come side by side.
+Fetch = Callable[[Sequence[LockedWheel]], Mapping[str, Path]]
 
-    ``fetch`` gives the wheel's path, from the store or the index; it is asked a second time when what lies in the store
-    is not the wheel that its name promises, after that file has been removed.
+
+def ensure(
+    store: Store, wheels: Sequence[LockedWheel], fetch: Fetch, *, verify: bool, progress: Progress = SILENT
+) -> int:
+    """Make the parts that are missing, and with ``verify`` those that are damaged; return how many were made.
 
     Raises:
-        IntegrityError: the wheel is not the one that the lock names, or contradicts itself.
-        UnsafeWheelError: the wheel holds what must never be unpacked.
+        IntegrityError: a wheel is not the one that the lock names, or contradicts itself.
+        UnsafeWheelError: a wheel holds what must never be unpacked.
     """
+    sound = is_sound if verify else lambda store, key: load_index(store, key) is not None
+    missing = [wheel for wheel in wheels if not sound(store, part_key(wheel.sha256))]
+    if not missing:
+        return 0
+    paths = fetch(missing)
+    with progress.task("preparing wheels", sum(wheel.size for wheel in missing)) as task:
+        for wheel in missing:
+            _make(store, wheel, paths[wheel.sha256], fetch)
+            task.advance(wheel.size)
+    return len(missing)
+
+
+def _make(store: Store, locked: LockedWheel, path: Path, fetch: Fetch) -> None:
+    """Make one part and put it into the store: data and facts first, the index that completes it last."""
     from lamina.part.make import libdeflate, make
     from lamina.wheel import open_wheel
 
-    key = part_key(wheel_sha256)
+    key = part_key(locked.sha256)
     with store.exclusive(key):
         if is_sound(store, key):  # another build was here first
             return
-        path = _verified(wheel_sha256, filename, fetch)
-        with (
-            open_wheel(path, filename) as wheel,
-            store.create(data_path(store, key)) as data,
-        ):
+        path = _verified(locked, path, fetch)
+        with open_wheel(path, locked.filename) as wheel, store.create(data_path(store, key)) as data:
             with data.open("wb") as out:
-                index, facts = make(wheel, wheel_sha256, out, libdeflate)
+                index, facts = make(wheel, locked.sha256, out, libdeflate)
         for suffix, value in ((".facts", facts), (".index", index)):
             with store.create(store.path("parts", key, suffix)) as beside:
                 beside.write_bytes(msgspec.msgpack.encode(value))
 
 
-def ensure(
-    store: Store,
-    wheels: Sequence[tuple[str, str]],
-    fetch: Callable[[str], Path],
-    *,
-    verify: bool,
-    progress: Progress = SILENT,
-) -> list[str]:
-    """Make the parts that are missing, and with ``verify`` those that are damaged; return their keys in order.
-
-    ``wheels`` are ``(sha256, file name)``; ``fetch`` gives a wheel's path by its SHA-256.
-    """
-    keys = [part_key(sha256) for sha256, _ in wheels]
-    sound = is_sound if verify else lambda store, key: load_index(store, key) is not None
-    missing = [wheel for wheel, key in zip(wheels, keys, strict=True) if not sound(store, key)]
-    with progress.task("preparing wheels", len(missing), unit="wheels") as task:
-        for sha256, filename in missing:
-            make_part(store, sha256, filename, lambda sha256=sha256: fetch(sha256))  # type: ignore[misc]
-            task.advance(1)
-    return keys
-
-
-def _verified(sha256: str, filename: str, fetch: Callable[[], Path]) -> Path:
-    for _ in range(2):
-        path = fetch()
+def _verified(locked: LockedWheel, path: Path, fetch: Fetch) -> Path:
+    """The path of a wheel that has the digest of the lock; one in the store that has not is removed and fetched again."""
+    found = _sha256(path)
+    if found != locked.sha256:
+        path.unlink(missing_ok=True)
+        path = fetch([locked])[locked.sha256]
         found = _sha256(path)
-        if found == sha256:
-            return path
-        path.unlink()
-    raise IntegrityError(
-        f"{filename}: has SHA-256 {found}; the lock says {sha256}",
-        hint="The file was fetched twice and differs both times. Check the index, then run lamina lock.",
-    )
+    if found != locked.sha256:
+        raise IntegrityError(
+            f"{locked.filename}: has SHA-256 {found}; the lock says {locked.sha256}",
+            hint="It was fetched twice and differs both times. Check the index, then run lamina lock.",
+        )
+    return path
 
 
 def _sha256(path: Path) -> str:

@@ -19,7 +19,7 @@ class Decision(msgspec.Struct, frozen=True, array_like=True):
     """What became of one file, and why.
 
     ``path`` is the path in the layer, ``size`` its unpacked bytes. ``rule`` says who proposed: a rule's name, ``metadata``,
-    ``keep``, ``drop`` or ``omit``. ``reason`` is the veto's, where the file stays, else what the proposal rests on.
+    ``keep`` or ``drop``. ``reason`` is the veto's, where the file stays, else what the proposal rests on.
     """
 
     path: str
@@ -29,14 +29,14 @@ class Decision(msgspec.Struct, frozen=True, array_like=True):
     reason: str
 
 
-def decide(parts: Sequence[tuple[Index, Facts]], prune: Prune, omitted: Mapping[str, str]) -> list[list[Decision]]:
+def decide(parts: Sequence[tuple[Index, Facts]], prune: Prune) -> list[list[Decision]]:
     """One list of decisions for each part, in the order of its entries; an entry that nothing was said about ships.
 
-    ``omitted`` is package name → reason. Precedence: ``omit``, then ``keep``, then ``drop``, then metadata and rules, of
-    which the rules alone can be vetoed: what the recipe states is the recipe's to answer for.
+    Precedence: ``keep``, then ``drop``, then metadata and rules, of which the rules alone can be vetoed: what the recipe
+    states is the recipe's to answer for.
     """
     keep, drop = _matcher(prune.keep), _matcher(prune.drop)
-    stated = [_stated(index, facts, prune, omitted, keep, drop) for index, facts in parts]
+    stated = [_stated(index, facts, prune, keep, drop) for index, facts in parts]
     proposed = [
         {
             path: rule
@@ -46,11 +46,7 @@ def decide(parts: Sequence[tuple[Index, Facts]], prune: Prune, omitted: Mapping[
         for (index, _), taken in zip(parts, stated, strict=True)
     ]
     kept = Vetoes(
-        [
-            _package(index, facts, taken)
-            for (index, facts), taken in zip(parts, stated, strict=True)
-            if index.name not in omitted
-        ],
+        [_package(index, facts, taken) for (index, facts), taken in zip(parts, stated, strict=True)],
         {path: rule for found in proposed for path, rule in found.items()},
     ).run()
     return [
@@ -63,7 +59,6 @@ def _stated(
     index: Index,
     facts: Facts,
     prune: Prune,
-    omitted: Mapping[str, str],
     keep: re.Pattern[str] | None,
     drop: re.Pattern[str] | None,
 ) -> dict[str, Decision]:
@@ -73,9 +68,7 @@ def _stated(
     taken = {}
     for entry in index.entries:
         path = entry.path.removeprefix(_ROOT)
-        if index.name in omitted:
-            verdict = ("omit", True, omitted[index.name])
-        elif keep is not None and keep.fullmatch(path):
+        if keep is not None and keep.fullmatch(path):
             verdict = ("keep", False, "prune.keep of the recipe")
         elif drop is not None and drop.fullmatch(path):
             verdict = ("drop", True, "prune.drop of the recipe")

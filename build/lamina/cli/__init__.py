@@ -1,0 +1,99 @@
+"""The command line: one module a command, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+import lamina
+from lamina.errors import LaminaError
+
+#: Command → one line of help. A command's module is imported only when it runs or shows its own help.
+COMMANDS = {
+    "build": "Build the layers of recipes from their locks.",
+    "cache": "Show or empty the store of wheels and parts.",
+    "explain": "Tell what a layer leaves out, what it keeps, and why.",
+    "lock": "Resolve recipes to exact wheels for their targets.",
+    "recipe": "Write a new recipe, or check one.",
+}
+
+INTERRUPTED = 130
+
+
+class _Commands(click.Group):
+    """Commands that are imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        from importlib import import_module
+
+        command: click.Command = import_module(f"lamina.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: lamina recipe new NAME, then lamina lock NAME, then lamina build NAME.",
+)
+@click.version_option(lamina.__version__, prog_name="lamina")
+def cli() -> None:
+    """Build AWS Lambda layers for Python: resolved for the target, slimmed without breaking, the same bytes everywhere.
+
+    A recipe is a TOML file in recipes/; its lock stands in recipes/locks/, what is built goes to dist/.
+
+    \b
+    Exit codes: 0 fine, 1 error findings or a stale lock, 2 usage or recipe, 3 no resolution,
+    4 index, network, integrity or an unsafe wheel, 5 the machine lacks something, 130 interrupted.
+    """
+
+
+def main() -> None:
+    """Run the command line and exit with the code of the contract."""
+    try:
+        sys.exit(run(sys.argv[1:]))
+    except BrokenPipeError:  # the reader of our output, for instance `head`, has gone
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line and return its exit code; what went wrong is on stderr."""
+    try:
+        result = cli.main(arguments, prog_name="lamina", standalone_mode=False)
+    except LaminaError as error:
+        click.echo(f"{click.style('error:', fg='red', bold=True)} {error.message}", err=True)
+        if error.hint:
+            click.echo(error.hint, err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; nothing was left half-done", err=True)
+        return INTERRUPTED
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        return _machine(error)
+    return result if isinstance(result, int) else 0
+
+
+def _machine(error: OSError) -> int:
+    """A disk that is full, a folder that cannot be written: the machine lacks something."""
+    place = f"{error.filename}: " if error.filename else ""
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {place}{error.strerror or error}", err=True)
+    click.echo("Check free space and permissions there; nothing was left half-done.", err=True)
+    return 5

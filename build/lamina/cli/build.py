@@ -1,0 +1,89 @@
+"""``lamina build``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from lamina.cli import common
+from lamina.emit.manifest import Manifest
+from lamina.pipeline import Built, build
+from lamina.report.text import build_lines, package_table, publish_lines
+from lamina.runtimes import quotas
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """One built target, as ``--json`` tells it. ``artefact`` is the zip's path, null where a finding forbade one."""
+
+    artefact: str | None
+    warm: bool
+    notes: tuple[str, ...]
+    manifest: Manifest
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  lamina build sklearn
+  lamina build sklearn --target cp312-manylinux_2_28_aarch64
+  lamina build --all --offline
+  lamina build recipes/sklearn.toml --output /tmp/layers --json"""
+)
+@common.recipes_argument
+@common.all_option
+@common.target_option
+@common.offline_option
+@common.links_option
+@click.option("--output", type=click.Path(file_okay=False), metavar="FOLDER", help="Instead of dist/ of the project.")
+@common.json_option
+@click.option("--quiet", is_flag=True, help="No progress on stderr.")
+def command(
+    recipes: tuple[str, ...],
+    wanted: tuple[str, ...],
+    links: tuple[str, ...],
+    output: str | None,
+    *,
+    everything: bool,
+    offline: bool,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Build the layers of recipes from their locks.
+
+    Leaves <name>-<target>.zip in dist/, with its manifest (.json), bill of materials (.cdx.json) and licence notices
+    (.notices.txt). A finding that is an error leaves no zip, only the manifest as the report, and exit code 1.
+    """
+    store = common.open_store()
+    progress = common.TerminalProgress(quiet=quiet)
+    failed = False
+    outcomes = []
+    try:
+        for project, recipe, targets in common.chosen(recipes, wanted, store, everything=everything, output=output):
+            fetch = common.fetcher(project, recipe, links, store, progress, offline=offline)
+            for target in targets:
+                built = build(project, recipe, target, store=store, fetch=fetch, progress=progress)
+                artefact = None if built.artefact is None else project.shown(built.artefact)
+                failed = failed or artefact is None
+                if as_json:
+                    outcomes.append(Outcome(artefact, built.warm, built.notes, built.manifest))
+                else:
+                    _print(built, artefact)
+    finally:
+        progress.close()
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(outcomes), indent=2))
+    return 1 if failed else 0
+
+
+def _print(built: Built, artefact: str | None) -> None:
+    for line in build_lines(built.manifest, artefact, warm=built.warm, notes=built.notes):
+        click.echo(line)
+    if any(finding.code == "over-budget" for finding in built.manifest.findings):
+        for line in package_table(built.manifest.packages):
+            click.echo(line)
+    if artefact is not None:
+        shown = Path(artefact).as_posix()
+        for line in publish_lines(built.manifest, shown, built.recipe.description, quotas()):
+            click.echo(line)

@@ -1,0 +1,177 @@
+"""What several commands share: choosing recipes and targets, the store, the indexes, progress on stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lamina.errors import UsageError
+from lamina.pipeline import Project, load_recipe
+from lamina.progress import Progress, Task
+from lamina.recipe import Recipe, targets
+from lamina.store import Store, default_root
+from lamina.target import Target
+
+if TYPE_CHECKING:
+    from lamina.lock import Lock, LockedWheel
+
+recipes_argument = click.argument("recipes", nargs=-1, metavar="[RECIPE]...")
+all_option = click.option("--all", "everything", is_flag=True, help="All recipes of the project.")
+target_option = click.option(
+    "--target", "wanted", multiple=True, metavar="TARGET", help="Only this target, as cp311-manylinux2014_x86_64; repeatable."
+)
+offline_option = click.option("--offline", is_flag=True, help="Never open a socket.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+links_option = click.option(
+    "--find-links",
+    "links",
+    multiple=True,
+    type=click.Path(file_okay=False),
+    metavar="FOLDER",
+    help="A folder of wheels beside the index; repeatable.",
+)
+
+
+def open_store() -> Store:
+    """The store of this user."""
+    return Store(default_root(os.environ))
+
+
+def choose(names: Sequence[str], *, everything: bool, output: str | None = None) -> list[Project]:
+    """The projects of the named recipes: a path, or a name in ``recipes/`` of the current folder or one above it.
+
+    Raises:
+        UsageError: nothing was named and there is not exactly one recipe, or a name stands for no recipe.
+    """
+    folder = _recipes_folder()
+    known = sorted(folder.glob("*.toml")) if folder else []
+    if everything and names:
+        raise UsageError("--all and names of recipes exclude each other", hint="Give one of the two.")
+    if everything or (not names and len(known) == 1):
+        paths = known
+    elif names:
+        paths = [_find(name, folder) for name in names]
+    else:
+        paths = []
+    if not paths:
+        have = ", ".join(path.stem for path in known)
+        hint = f"Name one of: {have}; or give --all." if have else "Write one with: lamina recipe new NAME"
+        raise UsageError("no recipe was named" if have else "there is no recipe here", hint=hint)
+    return [_project(path, output) for path in dict.fromkeys(paths)]
+
+
+def select(recipe: Recipe, wanted: Iterable[str], *, lenient: bool = False) -> list[Target]:
+    """The recipe's targets, or those of the given names; ``lenient`` passes over names that only other recipes have.
+
+    Raises:
+        UsageError: the recipe has no target of a name.
+    """
+    known = {target.name: target for target in targets(recipe)}
+    names = list(dict.fromkeys(wanted))
+    missing = [name for name in names if name not in known]
+    if missing and not lenient:
+        raise UsageError(
+            f"{recipe.name} has no target {missing[0]}", hint=f"Its targets are: {', '.join(known)}"
+        )
+    return [known[name] for name in names if name in known] if names else list(known.values())
+
+
+def chosen(
+    names: Sequence[str], wanted: Sequence[str], store: Store, *, everything: bool, output: str | None = None
+) -> list[tuple[Project, Recipe, list[Target]]]:
+    """Every chosen project with its recipe and its selected targets.
+
+    Raises:
+        UsageError: as :func:`choose` and :func:`select`; a target that none of several recipes has, too.
+    """
+    rows = []
+    projects = choose(names, everything=everything, output=output)
+    for project in projects:
+        recipe = load_recipe(project, store)
+        rows.append((project, recipe, select(recipe, wanted, lenient=len(projects) > 1)))
+    if not any(found for _, _, found in rows):
+        raise UsageError(f"none of the recipes has a target {', '.join(wanted)}", hint="See [[target]] in the recipes.")
+    return rows
+
+
+def fetcher(
+    project: Project, recipe: Recipe, links: Sequence[str], store: Store, progress: Progress, *, offline: bool
+) -> Callable[[Sequence[LockedWheel]], Mapping[str, Path]]:
+    """How wheels come to the store, for the pipeline; the network libraries are imported when it is called."""
+
+    def fetch(wheels: Sequence[LockedWheel]) -> Mapping[str, Path]:
+        from lamina.fetch import fetch as fetch_wheels
+        from lamina.index import from_environment
+
+        indexes = from_environment(os.environ, find_links(project, recipe, links))
+        return fetch_wheels(wheels, store=store, indexes=indexes, offline=offline, progress=progress)
+
+    return fetch
+
+
+def find_links(project: Project, recipe: Recipe, links: Sequence[str]) -> list[str]:
+    """Folders of wheels: the recipe's, relative to the project, and the command line's, relative to where it runs."""
+    return [*(str(project.root / link) for link in recipe.find_links), *(str(Path(link).resolve()) for link in links)]
+
+
+def bytes_text(count: int) -> str:
+    """A number of bytes for people: exact, with separators."""
+    return f"{count:,}"
+
+
+def _recipes_folder() -> Path | None:
+    here = Path.cwd()
+    return next((folder / "recipes" for folder in (here, *here.parents) if (folder / "recipes").is_dir()), None)
+
+
+def _find(name: str, folder: Path | None) -> Path:
+    path = Path(name)
+    if path.suffix == ".toml" or "/" in name or os.sep in name:
+        return path
+    if folder is None:
+        raise UsageError(
+            f"{name}: there is no folder recipes/ here or above", hint="Give the path of the recipe, or change folder."
+        )
+    return folder / f"{name}.toml"  # load_recipe says which recipes there are, where this one is not
+
+
+def _project(path: Path, output: str | None) -> Project:
+    path = path.resolve()
+    root = path.parent.parent if path.parent.name == "recipes" else path.parent
+    return Project(path, root, Path(output).resolve() if output else root / "dist")
+
+
+class TerminalProgress(Progress):
+    """Progress on stderr: a line for each stage, and bars in a terminal as soon as something takes long."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._bars: _Bars | None = None
+
+    def stage(self, message: str) -> None:
+        if not self._quiet:
+            click.echo(message, err=True)
+
+    def task(self, label: str, total: int | None = None, *, unit: str = "bytes") -> Task:
+        if self._quiet:
+            return Task()
+        if not sys.stderr.isatty():
+            return Task()
+        from lamina.cli.bars import Bars
+
+        self._bars = self._bars or Bars()
+        return self._bars.task(label, total, unit=unit)
+
+    def close(self) -> None:
+        """Take the bars off the screen."""
+        if self._bars is not None:
+            self._bars.close()
+
+
+if TYPE_CHECKING:
+    from lamina.cli.bars import Bars as _Bars

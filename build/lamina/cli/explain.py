@@ -1,0 +1,82 @@
+"""``lamina explain``."""
+
+from __future__ import annotations
+
+import click
+import msgspec
+
+from lamina import lock as locks
+from lamina.cli import common
+from lamina.errors import UsageError
+from lamina.plan import Planner
+from lamina.prune.decide import Decision
+from lamina.report.explain import path_lines, summary_lines
+
+
+class Explained(msgspec.Struct, frozen=True):
+    """All decisions about one package for one target, as ``--json`` tells them."""
+
+    target: str
+    package: str
+    version: str
+    decisions: tuple[tuple[str, int, str, bool, str], ...]
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  lamina explain sklearn
+  lamina explain sklearn numpy/testing
+  lamina explain sklearn python/scipy/stats/tests --target cp311-manylinux2014_x86_64"""
+)
+@click.argument("recipe_name", metavar="RECIPE")
+@click.argument("path", required=False)
+@common.target_option
+@common.offline_option
+@common.links_option
+@common.json_option
+def command(
+    recipe_name: str,
+    path: str | None,
+    wanted: tuple[str, ...],
+    links: tuple[str, ...],
+    *,
+    offline: bool,
+    as_json: bool,
+) -> int:
+    """Tell what a layer leaves out, what it keeps, and why.
+
+    Without PATH: for each package and rule how much went and how much stayed, with the reasons. With PATH, of a file or
+    folder in the layer: every file there, the rule that speaks of it, and what keeps it.
+    """
+    store = common.open_store()
+    progress = common.TerminalProgress()
+    rows: list[Explained] = []
+    [(project, recipe, targets)] = common.chosen([recipe_name], wanted, store, everything=False)
+    fetch = common.fetcher(project, recipe, links, store, progress, offline=offline)
+    for target in targets:
+        lock_path = locks.lock_path(project.recipe_path, recipe.name, target)
+        lock = locks.read(lock_path)
+        locks.check(lock, recipe, target, project.shown(lock_path))
+        planner = Planner(recipe, target, lock, project.root, store, fetch, progress)
+        indexes, decisions = planner.decisions()
+        if as_json:
+            rows += [
+                Explained(target.name, index.name, index.version, tuple(map(_row, said)))
+                for index, said in zip(indexes, decisions, strict=True)
+            ]
+            continue
+        lines = [*(path_lines(indexes, decisions, path) if path else summary_lines(indexes, decisions))]
+        if not lines:
+            raise UsageError(f"{path}: no wheel of {recipe.name} has it", hint=f"See: lamina explain {recipe.name}")
+        click.echo(f"# {recipe.name} for {target.name}")
+        click.echo("\n".join(lines))
+        for omit in recipe.omit if not path else ():
+            click.echo(f"{omit.name}: omitted by the recipe: {omit.reason}")
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2))
+    return 0
+
+
+def _row(decision: Decision) -> tuple[str, int, str, bool, str]:
+    return decision.path, decision.size, decision.rule, decision.dropped, decision.reason

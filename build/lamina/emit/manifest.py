@@ -1,0 +1,68 @@
+"""The manifest: what an artefact is, what is in it, what was found and what was proven. Contract; readers are CI jobs."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import msgspec
+
+from lamina.findings import Finding
+
+
+class Package(msgspec.Struct, frozen=True):
+    """One package of the artefact. Bytes are unpacked; what was pruned is told against the wheel."""
+
+    name: str
+    version: str
+    wheel: str
+    sha256: str
+    shipped_bytes: int
+    pruned_bytes: int
+
+
+class Proof(msgspec.Struct, frozen=True):
+    """One run of the artefact: what kind, where, whether it passed, and what there is to say."""
+
+    kind: str
+    where: str
+    passed: bool
+    detail: str
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands beside the artefact. After a failed build ``sha256`` and ``code_sha256`` are null: there is no artefact."""
+
+    name: str
+    target: str
+    runtime: str
+    architecture: str
+    sha256: str | None
+    code_sha256: str | None
+    zipped_bytes: int
+    unzipped_bytes: int
+    entries: int
+    packages: tuple[Package, ...]
+    findings: tuple[Finding, ...]
+    proofs: tuple[Proof, ...] = ()
+    recipe_sha256: str
+    lock_sha256: str
+    lamina_version: str
+
+
+def code_sha256(sha256: str) -> str:
+    """A digest as Lambda states it (``CodeSha256``): base64 of the raw SHA-256."""
+    return base64.b64encode(bytes.fromhex(sha256)).decode()
+
+
+def render(manifest: Manifest) -> bytes:
+    """The manifest as indented JSON, keys in the order of the contract."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+
+
+def read(path: Path) -> Manifest | None:
+    """The manifest at ``path``, or ``None`` where there is none that can be read."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except (OSError, msgspec.MsgspecError):
+        return None

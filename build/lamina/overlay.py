@@ -1,0 +1,38 @@
+"""The overlay of a recipe: files of the project that go into the layer as they are, relative to ``/opt``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from lamina.errors import UsageError
+from lamina.layer import Generated, kind_of
+
+#: What version control and desktops leave in folders, and nobody means to ship.
+_IGNORED = frozenset({".gitkeep", ".DS_Store", "Thumbs.db", "__pycache__"})
+
+
+def read_overlay(folder: Path) -> tuple[Generated, ...]:
+    """All files below ``folder``, by path; empty where there is no such folder.
+
+    Modes come from content, so that a checkout on Windows gives the same layer.
+
+    Raises:
+        UsageError: a link, or something that is no file: what it would become differs from host to host.
+    """
+    if not folder.is_dir():
+        return ()
+    found = []
+    for parent, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            path = Path(parent, name)
+            if path.is_symlink() or not (path.is_file() or path.is_dir()):
+                raise UsageError(f"{path}: a link or special file in an overlay", hint="Put the file itself there.")
+        folders[:] = sorted(set(folders) - _IGNORED)
+        for name in names:
+            if name not in _IGNORED:
+                path = Path(parent, name)
+                content = path.read_bytes()
+                inside = path.relative_to(folder).as_posix()
+                found.append(Generated(inside, content, kind_of(content), "the overlay"))
+    return tuple(sorted(found, key=lambda file: file.path.encode()))

@@ -1,0 +1,1 @@
+"""What people read: outcomes of commands as text; values in, lines out."""

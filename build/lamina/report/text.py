@@ -1,0 +1,64 @@
+"""The outcome of a build as text: the artefact, what was found, what was left out, and how to publish it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+
+from lamina.emit.manifest import Manifest, Package
+from lamina.findings import Finding
+from lamina.runtimes import Quotas
+
+_SEVERITIES = ("error", "warning", "note")
+
+
+def build_lines(manifest: Manifest, artefact: str | None, *, warm: bool, notes: Sequence[str]) -> Iterator[str]:
+    """The summary of one build; sizes are bytes. ``artefact`` is the zip's path, or ``None`` where there is none."""
+    shipped = sum(package.shipped_bytes for package in manifest.packages)
+    pruned = sum(package.pruned_bytes for package in manifest.packages)
+    title = f"{manifest.name} for {manifest.target} ({manifest.runtime}, {manifest.architecture})"
+    if artefact is None:
+        yield f"{title}: no artefact; what was found stands below"
+    else:
+        yield f"{title}: {artefact}{' (warm: composed from the store)' if warm else ''}"
+        yield f"  {manifest.zipped_bytes:,} bytes zipped, {manifest.unzipped_bytes:,} unzipped, {manifest.entries:,} files"
+        yield f"  sha256 {manifest.sha256}"
+    yield f"  {len(manifest.packages)} packages: {shipped:,} bytes ship, {pruned:,} do not (lamina explain {manifest.name})"
+    yield from finding_lines(manifest.findings)
+    for note in notes:
+        yield f"  note: {note}"
+
+
+def finding_lines(findings: Iterable[Finding]) -> Iterator[str]:
+    """Findings, most severe first, each with what to do."""
+    for finding in sorted(findings, key=lambda finding: (finding.accepted, _SEVERITIES.index(finding.severity))):
+        severity = f"accepted {finding.severity}" if finding.accepted else finding.severity
+        yield f"  {severity}: {finding.code}: {finding.path}: {finding.message}"
+        if finding.hint and not finding.accepted:
+            yield f"    {finding.hint}"
+
+
+def package_table(packages: Sequence[Package]) -> Iterator[str]:
+    """Packages by what ships of them, in bytes, the largest first."""
+    width = max((len(package.name) for package in packages), default=0)
+    yield f"  {'package':<{width}}  {'ships':>13}  {'pruned':>13}"
+    for package in sorted(packages, key=lambda package: (-package.shipped_bytes, package.name)):
+        yield f"  {package.name:<{width}}  {package.shipped_bytes:>13,}  {package.pruned_bytes:>13,}"
+
+
+def publish_lines(manifest: Manifest, artefact: str, description: str, quotas: Quotas) -> Iterator[str]:
+    """The commands that publish the layer with the AWS CLI, filled in but for the bucket, which is a shell variable."""
+    name = f"{manifest.name}-{manifest.target}.zip"
+    common = [
+        "aws", "lambda", "publish-layer-version",
+        "--layer-name", manifest.name,
+        *(["--description", description] if description else []),
+        "--compatible-runtimes", manifest.runtime,
+        "--compatible-architectures", manifest.architecture,
+    ]  # fmt: skip
+    yield "To publish it:"
+    if manifest.zipped_bytes > quotas.direct_upload:
+        yield f'  aws s3 cp {shlex.quote(artefact)} "s3://$BUCKET/{name}"'
+        yield f'  {shlex.join(common)} --content "S3Bucket=$BUCKET,S3Key={name}"'
+    else:
+        yield f"  {shlex.join([*common, '--zip-file', f'fileb://{artefact}'])}"

@@ -1,0 +1,57 @@
+"""Thin sessions: each installs what it needs and calls one command.
+
+``nox -s build_layer`` builds; ``nox -s tests`` tests; ``nox -l`` lists the rest.
+"""
+
+from __future__ import annotations
+
+import nox
+
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.error_on_external_run = True
+nox.options.sessions = ["lint", "tests"]
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def _group(name: str) -> list[str]:
+    return list(nox.project.dependency_groups(PROJECT, name))
+
+
+@nox.session
+def build_layer(session: nox.Session) -> None:
+    """Build recipes: `-- NAME...`, `-- --all`; without arguments, sklearn."""
+    session.install(".")
+    session.run("lamina", "build", *(session.posargs or ["sklearn"]))
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Resolve recipes again: `-- NAME...`, `-- --all --check`; without arguments, sklearn."""
+    session.install(".")
+    session.run("lamina", "lock", *(session.posargs or ["sklearn"]))
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests against the installed package; arguments go to pytest."""
+    session.install(".", *_group("test"))
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, types and the direction of imports."""
+    session.install("-e", ".", *_group("test"), *_group("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+    session.run("lint-imports")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure builds against other ways to make the same layer; prints ratios, judges nothing."""
+    session.install(".", "uv")
+    session.run("python", "scripts/bench.py", *session.posargs)
