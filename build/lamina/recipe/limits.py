@@ -1,0 +1,57 @@
+"""Keys that exist but do not have all their values yet: delete a row when what it speaks of is built.
+
+A row is a key (``[]`` for each item of a list), the one value it takes today, or a pattern of such values, and what
+the other values will be. :mod:`.shape` refuses them, :mod:`.schema` leaves them out of what editors offer. A row that
+goes may leave a default behind in :mod:`.model` that was stated for the time being: ``[native] trim`` becomes true,
+``[bytecode] mode`` becomes "fit".
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import NamedTuple
+
+
+class Limit(NamedTuple):
+    """One key, its values of today as they stand in TOML, and what is not built yet."""
+
+    key: str
+    allowed: object
+    missing: str
+
+    def refusal(self) -> str:
+        """What to tell whoever asks for more: what is not built yet, and what to write instead."""
+        if isinstance(self.allowed, re.Pattern):
+            return self.missing
+        if not self.allowed and isinstance(self.allowed, list):
+            return f"{self.missing}; leave it out"
+        return f"{self.missing}; {json.dumps(self.allowed)} is what this version does"
+
+    def allows(self, value: object) -> bool:
+        """Whether ``value`` can be had today."""
+        if isinstance(self.allowed, re.Pattern):
+            return not isinstance(value, str) or self.allowed.search(value) is not None
+        return value == self.allowed and type(value) is type(self.allowed)
+
+
+LIMITS = {
+    limit.key: limit
+    for limit in (
+        Limit("artefacts[]", "layer", "other artefacts than the layer zip are not built yet"),
+        Limit(
+            "requirements[]",
+            re.compile(r"^[^.]"),
+            "local projects are not built yet; build its wheel, name the folder in find-links and require it by name",
+        ),
+        Limit("prune.untraced", [], "dropping what no trace touched is not built yet"),
+        Limit("native.trim", allowed=False, missing="trimming of native libraries is not built yet"),
+        Limit("bytecode.mode", "off", "bytecode in the artefact is not built yet"),
+        Limit("emit.compression", "copy", "compressing again is not built yet"),
+        Limit("emit.dedupe", allowed=False, missing="writing identical files as symlinks is not built yet"),
+        Limit("builder.kind", "uv", "resolving inside the Lambda base image is not built yet"),
+        Limit("builder.system-packages", [], "building wheels inside the image is not built yet"),
+        Limit("overlay.from-image", [], "taking files from the image's packages is not built yet"),
+        Limit("index", [], "an index for named packages only is not built yet"),
+    )
+}
