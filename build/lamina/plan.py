@@ -182,7 +182,7 @@ class Planner:
         try:
             with path.open("wb") as out:
                 return zips.write(plan.blueprint, lambda key: data_path(self.store, key), out)
-        except (FileNotFoundError, EOFError):
+        except (FileNotFoundError, EOFError, ValueError):
             return None
 
 

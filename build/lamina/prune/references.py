@@ -68,7 +68,7 @@ class Vetoes:
 
     def _follow(self, path: str, source: Source, number: int) -> None:
         module = module_name(path)
-        is_package = path.endswith(("/__init__.py", "/__init__.pyi"))
+        is_package = path.endswith("/__init__.py")
         for imported in source.imports:
             for name in resolve(imported, module, is_package):
                 self._want(name, f"imported by {path}")
@@ -132,7 +132,7 @@ class Vetoes:
 
 def module_name(path: str) -> str:
     """The dotted name under which the file is imported, or an empty string for one that is no module."""
-    if not path.endswith((".py", ".pyi", ".so", ".pyc")):
+    if not path.endswith((".py", ".so", ".pyc")):
         return ""
     folder, _, name = path.rpartition("/")
     stem = name.partition(".")[0]
