@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import lamina
 from lamina import lock as locks
@@ -29,6 +29,9 @@ from lamina.recipe import Recipe
 from lamina.runtimes import quotas
 from lamina.store import Store, replace
 from lamina.target import Target
+
+if TYPE_CHECKING:
+    from lamina.prune.savings import Saving
 
 #: What stands beside an artefact's manifest, and goes with it.
 _SUFFIXES = (".zip", ".cdx.json", ".notices.txt")
@@ -55,7 +58,10 @@ class Project(NamedTuple):
 
 
 class Built(NamedTuple):
-    """The outcome for one target. ``artefact`` is ``None`` where an error finding forbade one."""
+    """The outcome for one target.
+
+    ``artefact`` is ``None`` where an error finding forbade one; ``savings`` are there when the layer is over its budget.
+    """
 
     recipe: Recipe
     target: Target
@@ -63,6 +69,7 @@ class Built(NamedTuple):
     artefact: Path | None
     warm: bool
     notes: tuple[str, ...]
+    savings: tuple[Saving, ...] = ()
 
 
 def load_recipe(project: Project, store: Store) -> Recipe:
@@ -116,7 +123,8 @@ def build(
             project.output.joinpath(name + suffix).unlink(missing_ok=True)
         manifest = describe(plan, None, ())
         put(project.output / f"{name}.json", manifests.render(manifest))
-        return Built(recipe, target, manifest, None, warm, plan.notes)
+        over = any(finding.code == "over-budget" for finding in findings)
+        return Built(recipe, target, manifest, None, warm, plan.notes, _savings(recipe, maker) if over else ())
     progress.stage(f"writing {artefact.name}")
     with _beside(artefact) as unfinished:
         plan = maker.write(plan, unfinished)
@@ -146,6 +154,16 @@ def _judge(project: Project, recipe: Recipe, artefact: str, target: Target, plan
         *budget.check_zip(artefact, plan.blueprint.zipped_bytes, plan.entries, limits),
     ]
     return accept(found, recipe.accept)
+
+
+def _savings(recipe: Recipe, maker: Planner) -> tuple[Saving, ...]:
+    from packaging.requirements import Requirement
+
+    from lamina.prune.savings import largest
+
+    parts, decisions = maker.decisions()
+    required = [locks.canonical(Requirement(text).name) for text in recipe.requirements]
+    return tuple(largest(parts, decisions, recipe.prune, required))
 
 
 def _describe(

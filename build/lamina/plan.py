@@ -147,14 +147,14 @@ class Planner:
             beside.write_bytes(msgspec.msgpack.encode(decisions))
         return plan
 
-    def decisions(self) -> tuple[list[Index], list[list[Decision]]]:
-        """The parts' indexes, and what was decided for each; remembered, or made now."""
+    def decisions(self) -> tuple[list[tuple[Index, Facts]], list[list[Decision]]]:
+        """The parts, and what was decided for each; remembered, or made now."""
         path = self.store.path("plans", self.key, ".decisions")
         indexes = [load_index(self.store, key) for key in self.keys]
         if not path.exists() or None in indexes:
             self.make()
         said = msgspec.msgpack.decode(path.read_bytes(), type=list[list[Decision]])
-        return [index for index, _ in load_parts(self.store, self.wheels)], said
+        return load_parts(self.store, self.wheels), said
 
     def write(self, plan: Plan, path: Path) -> Plan:
         """Write the zip to ``path`` and return the plan with its digest.

@@ -5,22 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import msgspec
 
 from lamina.cli import common
-from lamina.emit.manifest import Manifest
 from lamina.pipeline import Built, build
-from lamina.report.text import build_lines, package_table, publish_lines
+from lamina.report import machine
+from lamina.report.text import build_lines, package_table, publish_lines, saving_lines
 from lamina.runtimes import quotas
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    """One built target, as ``--json`` tells it. ``artefact`` is the zip's path, null where a finding forbade one."""
-
-    artefact: str | None
-    warm: bool
-    notes: tuple[str, ...]
-    manifest: Manifest
 
 
 @click.command(
@@ -67,13 +57,13 @@ def command(
                 artefact = None if built.artefact is None else project.shown(built.artefact)
                 failed = failed or artefact is None
                 if as_json:
-                    outcomes.append(Outcome(artefact, built.warm, built.notes, built.manifest))
+                    outcomes.append(machine.Build(artefact, built.warm, built.notes, built.manifest, built.savings))
                 else:
                     _print(built, artefact)
     finally:
         progress.close()
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(outcomes), indent=2))
+        click.echo(machine.render(outcomes))
     return 1 if failed else 0
 
 
@@ -81,7 +71,7 @@ def _print(built: Built, artefact: str | None) -> None:
     for line in build_lines(built.manifest, artefact, warm=built.warm, notes=built.notes):
         click.echo(line)
     if any(finding.code == "over-budget" for finding in built.manifest.findings):
-        for line in package_table(built.manifest.packages):
+        for line in (*package_table(built.manifest.packages), *saving_lines(built.savings)):
             click.echo(line)
     if artefact is not None:
         shown = Path(artefact).as_posix()

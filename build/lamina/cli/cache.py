@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from lamina.cli import common
+from lamina.report import machine
 from lamina.store import KINDS
 
 _DAY = 24 * 60 * 60
@@ -26,9 +27,14 @@ def command() -> None:
 
 
 @command.command()
-def info() -> None:
+@common.json_option
+def info(*, as_json: bool) -> None:
     """Show where the store stands and what it holds."""
     store = common.open_store()
+    if as_json:
+        kinds = tuple(machine.Kind(*row) for row in store.usage())
+        click.echo(machine.render(machine.Cache(str(store.root), kinds)))
+        return
     click.echo(store.root)
     for row in store.usage():
         click.echo(f"{row.kind:<9}{row.files:>7,} files {row.bytes:>16,} bytes  {KINDS[row.kind]}")

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import click
-import msgspec
 
 from lamina import lock as locks
 from lamina.cli import common
 from lamina.errors import UsageError
 from lamina.plan import Planner
-from lamina.prune.decide import Decision
+from lamina.report import machine
 from lamina.report.explain import path_lines, summary_lines
-
-
-class Explained(msgspec.Struct, frozen=True):
-    """All decisions about one package for one target, as ``--json`` tells them."""
-
-    target: str
-    package: str
-    version: str
-    decisions: tuple[tuple[str, int, str, bool, str], ...]
 
 
 @click.command(
@@ -51,7 +41,7 @@ def command(
     """
     store = common.open_store()
     progress = common.TerminalProgress()
-    rows: list[Explained] = []
+    rows: list[machine.Explain] = []
     [(project, recipe, targets)] = common.chosen([recipe_name], wanted, store, everything=False)
     fetch = common.fetcher(project, recipe, links, store, progress, offline=offline)
     for target in targets:
@@ -59,10 +49,16 @@ def command(
         lock = locks.read(lock_path)
         locks.check(lock, recipe, target, project.shown(lock_path))
         planner = Planner(recipe, target, lock, project.root, store, fetch, progress)
-        indexes, decisions = planner.decisions()
+        parts, decisions = planner.decisions()
+        indexes = [index for index, _ in parts]
         if as_json:
             rows += [
-                Explained(target.name, index.name, index.version, tuple(map(_row, said)))
+                machine.Explain(
+                    target.name,
+                    index.name,
+                    index.version,
+                    tuple(machine.Decided(one.path, one.size, one.rule, one.dropped, one.reason) for one in said),
+                )
                 for index, said in zip(indexes, decisions, strict=True)
             ]
             continue
@@ -74,9 +70,5 @@ def command(
         for omit in recipe.omit if not path else ():
             click.echo(f"{omit.name}: omitted by the recipe: {omit.reason}")
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2))
+        click.echo(machine.render(rows))
     return 0
-
-
-def _row(decision: Decision) -> tuple[str, int, str, bool, str]:
-    return decision.path, decision.size, decision.rule, decision.dropped, decision.reason

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from lamina import lock as locks
 from lamina.cli import common
 from lamina.errors import MissingLockError, UsageError
 from lamina.pipeline import Project, put
 from lamina.recipe import Recipe
+from lamina.report import machine
 from lamina.target import Target
+
+if TYPE_CHECKING:
+    from lamina.resolve import Resolution
 
 
 @click.command(
@@ -31,6 +37,7 @@ Examples:
 @click.option("--upgrade-package", "packages", multiple=True, metavar="NAME", help="Only of this package; repeatable.")
 @common.offline_option
 @common.links_option
+@common.json_option
 def command(  # noqa: PLR0913 - the options of the contract
     recipes: tuple[str, ...],
     wanted: tuple[str, ...],
@@ -41,6 +48,7 @@ def command(  # noqa: PLR0913 - the options of the contract
     check: bool,
     upgrade: bool,
     offline: bool,
+    as_json: bool,
 ) -> int:
     """Resolve recipes to exact wheels for their targets.
 
@@ -52,6 +60,7 @@ def command(  # noqa: PLR0913 - the options of the contract
     store = common.open_store()
     progress = common.TerminalProgress()
     rows = common.chosen(recipes, wanted, store, everything=everything)
+    done: list[machine.Lock] = []
     if check:
         for project, recipe, targets in rows:
             for target in targets:
@@ -59,15 +68,32 @@ def command(  # noqa: PLR0913 - the options of the contract
                 lock = locks.read(path)
                 locks.check(lock, recipe, target, project.shown(path))
                 locks.verify(lock, target)
-                click.echo(f"{project.shown(path)}: up to date, {len(lock.wheels)} wheels")
-        return 0
-    try:
-        for project, recipe, targets in rows:
-            for target in targets:
-                _lock(project, recipe, target, links, progress, upgrade=upgrade, packages=packages, offline=offline)
-    finally:
-        progress.close()
+                done.append(_told(project, path, lock, "up to date", as_json=as_json))
+    else:
+        try:
+            for project, recipe, targets in rows:
+                for target in targets:
+                    path, resolution, changed = _lock(
+                        project, recipe, target, links, progress, upgrade=upgrade, packages=packages, offline=offline
+                    )
+                    told = _told(project, path, resolution.lock, "written" if changed else "unchanged", as_json=as_json)
+                    told = msgspec.structs.replace(told, changes=resolution.changes, held_back=resolution.held_back)
+                    done.append(told)
+                    for line in () if as_json else (*told.changes, *(f"held back: {line}" for line in told.held_back)):
+                        click.echo(f"  {line}")
+        finally:
+            progress.close()
+    if as_json:
+        click.echo(machine.render(done))
     return 0
+
+
+def _told(project: Project, path: Path, lock: locks.Lock, what: str, *, as_json: bool) -> machine.Lock:
+    """The outcome for one target, printed unless it is to come as JSON."""
+    size = sum(wheel.size for wheel in lock.wheels)
+    if not as_json:
+        click.echo(f"{project.shown(path)}: {what}, {len(lock.wheels)} wheels, {size:,} bytes to fetch")
+    return machine.Lock(project.shown(path), what == "written", len(lock.wheels), size)
 
 
 def _lock(  # noqa: PLR0913
@@ -80,7 +106,7 @@ def _lock(  # noqa: PLR0913
     upgrade: bool,
     packages: tuple[str, ...],
     offline: bool,
-) -> None:
+) -> tuple[Path, Resolution, bool]:
     from lamina.index import from_environment
     from lamina.resolve import resolve
 
@@ -106,10 +132,4 @@ def _lock(  # noqa: PLR0913
     changed = not path.exists() or path.read_text(encoding="utf-8") != text
     if changed:
         put(path, text.encode())
-    size = sum(wheel.size for wheel in resolution.lock.wheels)
-    what = "written" if changed else "unchanged"
-    click.echo(f"{project.shown(Path(path))}: {what}, {len(resolution.lock.wheels)} wheels, {size:,} bytes to fetch")
-    for line in resolution.changes:
-        click.echo(f"  {line}")
-    for line in resolution.held_back:
-        click.echo(f"  held back: {line}")
+    return path, resolution, changed

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from lamina.emit.manifest import Manifest, Package
 from lamina.findings import Finding
+from lamina.prune.savings import Saving
 from lamina.runtimes import Quotas
 
 _SEVERITIES = ("error", "warning", "note")
@@ -44,6 +45,14 @@ def package_table(packages: Sequence[Package]) -> Iterator[str]:
     yield f"  {'package':<{width}}  {'ships':>13}  {'pruned':>13}"
     for package in sorted(packages, key=lambda package: (-package.shipped_bytes, package.name)):
         yield f"  {package.name:<{width}}  {package.shipped_bytes:>13,}  {package.pruned_bytes:>13,}"
+
+
+def saving_lines(savings: Sequence[Saving]) -> Iterator[str]:
+    """What could go, the largest first, and how to say so."""
+    yield "  What could go, in bytes:"
+    for saving in savings:
+        yield f"  {saving.bytes:>13,}  {saving.what}"
+        yield f"                 {saving.how}"
 
 
 def publish_lines(manifest: Manifest, artefact: str, description: str, quotas: Quotas) -> Iterator[str]:

@@ -1,0 +1,84 @@
+"""What commands print with ``--json``, as types, and the JSON schema that is shipped for it (``output.schema.json``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from lamina.emit.manifest import Manifest
+from lamina.prune.savings import Saving
+
+
+class Build(msgspec.Struct, frozen=True):
+    """``lamina build``: one target. ``artefact`` is the zip's path, null where a finding forbade one."""
+
+    artefact: str | None
+    warm: bool
+    notes: tuple[str, ...]
+    manifest: Manifest
+    savings: tuple[Saving, ...] = ()
+
+
+class Lock(msgspec.Struct, frozen=True):
+    """``lamina lock``: one target. ``changes`` and ``held_back`` are sentences; ``fetch_bytes`` the size of all wheels."""
+
+    path: str
+    written: bool
+    wheels: int
+    fetch_bytes: int
+    changes: tuple[str, ...] = ()
+    held_back: tuple[str, ...] = ()
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """One file that a rule or the recipe spoke of. ``bytes`` is its unpacked size."""
+
+    path: str
+    bytes: int
+    rule: str
+    dropped: bool
+    reason: str
+
+
+class Explain(msgspec.Struct, frozen=True):
+    """``lamina explain``: one package for one target; files that are not listed ship because nothing spoke of them."""
+
+    target: str
+    package: str
+    version: str
+    decisions: tuple[Decided, ...]
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """One kind of entry in the store."""
+
+    kind: str
+    files: int
+    bytes: int
+
+
+class Cache(msgspec.Struct, frozen=True):
+    """``lamina cache info``."""
+
+    root: str
+    kinds: tuple[Kind, ...]
+
+
+def render(value: object) -> str:
+    """The JSON text of one of these, or of a list of them."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
+def schema() -> dict[str, Any]:
+    """One schema for all commands: ``properties`` names each command's output."""
+    types = {"build": list[Build], "lock": list[Lock], "explain": list[Explain], "cache info": Cache}
+    shapes, definitions = msgspec.json.schema_components(types.values(), ref_template="#/$defs/{name}")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Output of lamina --json",
+        "description": "Each property describes what the command of that name prints.",
+        "type": "object",
+        "properties": dict(zip(types, shapes, strict=True)),
+        "$defs": definitions,
+    }
