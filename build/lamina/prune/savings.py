@@ -52,7 +52,7 @@ def largest(
 
 
 def _needed(parts: Sequence[tuple[Index, Facts]], decisions: Sequence[Sequence[Decision]]) -> set[str]:
-    """Packages and their sub-packages that code outside of them imports at once and unconditionally, as dotted names."""
+    """Packages and their sub-packages that code outside of them imports when it is imported itself, as dotted names."""
     needed = set()
     for (_, facts), said in zip(parts, decisions, strict=True):
         gone = {decision.path for decision in said if decision.dropped}
@@ -63,7 +63,7 @@ def _needed(parts: Sequence[tuple[Index, Facts]], decisions: Sequence[Sequence[D
             module = module_name(inside)
             own = {".".join(module.split(".")[:1]), ".".join(module.split(".")[:2])}
             for imported in source.imports:
-                if not imported.lazy and not imported.guarded:
+                if not imported.lazy:
                     for name in resolve(imported, module, inside.endswith("/__init__.py")):
                         needed |= {".".join(name.split(".")[:depth]) for depth in (1, 2)} - own
     return needed
