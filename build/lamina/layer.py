@@ -10,24 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from lamina.findings import Finding, make
-from lamina.part.model import COMMAND_GROUPS, ELF, PLAIN, SCRIPT, Entry, Facts, Index
-from lamina.prune.decide import Decision
+from lamina.overlay import Generated, kind_of
+from lamina.part.model import COMMAND_GROUPS, PLAIN, Decision, Entry, Facts, Index
 
 _ROOT = "python/"
-
-
-class Generated(NamedTuple):
-    """A file that no part holds: made for this layer, or taken from the overlay. ``owner`` is what it belongs to."""
-
-    path: str
-    content: bytes
-    kind: int
-    owner: str
-
-    @property
-    def mode(self) -> int:
-        """Permissions by content, as for the entries of parts."""
-        return 0o644 if self.kind == PLAIN else 0o755
 
 
 class Layer(NamedTuple):
@@ -40,17 +26,14 @@ class Layer(NamedTuple):
     @property
     def unzipped_bytes(self) -> int:
         """Exact file bytes, as they count against the quota."""
-        return sum(entry.size for pick in self.picks for entry in pick) + sum(len(file.content) for file in self.generated)
+        return sum(entry.size for pick in self.picks for entry in pick) + sum(
+            len(file.content) for file in self.generated
+        )
 
     @property
     def files(self) -> int:
         """Number of files."""
         return sum(len(pick) for pick in self.picks) + len(self.generated)
-
-
-def kind_of(content: bytes) -> int:
-    """What a file is by its first bytes; decides its mode, so that every host gives the same."""
-    return ELF if content.startswith(b"\x7fELF") else SCRIPT if content.startswith(b"#!") else PLAIN
 
 
 def assemble(
@@ -166,9 +149,7 @@ def _stated(sha256: bytes) -> str:
     return "sha256=" + base64.urlsafe_b64encode(sha256).rstrip(b"=").decode()
 
 
-def shipped_by_package(
-    parts: Sequence[tuple[Index, Facts]], layer: Layer
-) -> Mapping[str, tuple[int, int]]:
+def shipped_by_package(parts: Sequence[tuple[Index, Facts]], layer: Layer) -> Mapping[str, tuple[int, int]]:
     """Package name → bytes that ship for it, and bytes of its wheel that do not."""
     by_owner: dict[str, int] = {}
     for file in layer.generated:

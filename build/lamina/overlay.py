@@ -1,15 +1,35 @@
-"""The overlay of a recipe: files of the project that go into the layer as they are, relative to ``/opt``."""
+"""Files of a layer that no wheel brings: made for it, or taken from the recipe's overlay, relative to ``/opt``."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 from lamina.errors import UsageError
-from lamina.layer import Generated, kind_of
+from lamina.part.model import ELF, PLAIN, SCRIPT
 
 #: What version control and desktops leave in folders, and nobody means to ship.
 _IGNORED = frozenset({".gitkeep", ".DS_Store", "Thumbs.db", "__pycache__"})
+
+
+class Generated(NamedTuple):
+    """A file that no part holds: made for this layer, or taken from the overlay. ``owner`` is what it belongs to."""
+
+    path: str
+    content: bytes
+    kind: int
+    owner: str
+
+    @property
+    def mode(self) -> int:
+        """Permissions by content, as for the entries of parts."""
+        return 0o644 if self.kind == PLAIN else 0o755
+
+
+def kind_of(content: bytes) -> int:
+    """What a file is by its first bytes; decides its mode, so that every host gives the same."""
+    return ELF if content.startswith(b"\x7fELF") else SCRIPT if content.startswith(b"#!") else PLAIN
 
 
 def read_overlay(folder: Path) -> tuple[Generated, ...]:

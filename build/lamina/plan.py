@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,13 +19,11 @@ from lamina.emit import manifest as manifests
 from lamina.emit import zip as zips
 from lamina.errors import IntegrityError
 from lamina.findings import Finding
-from lamina.layer import Generated, Layer, assemble, shipped_by_package
 from lamina.lock import Lock, LockedWheel, canonical
 from lamina.overlay import read_overlay
 from lamina.part.library import Fetch, data_path, ensure, load_facts, load_index, part_key
-from lamina.part.model import PLAIN, Facts, Index
+from lamina.part.model import Decision, Facts, Index
 from lamina.progress import Progress
-from lamina.prune.decide import Decision, decide
 from lamina.recipe import Recipe
 from lamina.store import Store
 from lamina.target import Target
@@ -46,62 +44,6 @@ class Plan(msgspec.Struct, frozen=True, array_like=True):
     notes: tuple[str, ...]
     sbom: bytes
     notices: bytes
-
-
-def make_plan(
-    recipe: Recipe,
-    target: Target,
-    overlay: Sequence[Generated],
-    parts: Sequence[tuple[Index, Facts]],
-    keys: Sequence[str],
-) -> tuple[Plan, list[list[Decision]]]:
-    """Decide what ships of the parts, merge it, and lay out the zip and what stands beside it.
-
-    ``keys`` are the parts' names in the store, in the same order. The plan's digest is empty: only writing tells it.
-    """
-    from lamina.emit import notices, sbom
-    from lamina.part.make import libdeflate
-
-    decisions = decide(parts, recipe.prune)
-    shipping = [
-        part
-        for part, said in zip(parts, decisions, strict=True)
-        if sum(decision.dropped for decision in said) < len(part[0].entries)
-    ]
-    texts = notices.render(shipping)
-    layer = assemble(
-        parts,
-        decisions,
-        interpreter=target.runtime.interpreter,
-        overlay=overlay,
-        notices=Generated(f"licenses/{recipe.name}.txt", texts, PLAIN, "lamina"),
-    )
-    sizes = shipped_by_package(parts, layer)
-    plan = Plan(
-        blueprint=zips.plan(layer, keys, libdeflate),
-        sha256="",
-        unzipped_bytes=layer.unzipped_bytes,
-        entries=layer.files,
-        packages=tuple(
-            manifests.Package(index.name, index.version, index.wheel, index.wheel_sha256, *sizes[index.name])
-            for index, _ in parts
-        ),
-        findings=layer.findings,
-        notes=tuple(_notes(parts, layer)),
-        sbom=sbom.render(recipe.name, recipe.description, target.name, shipping),
-        notices=texts,
-    )
-    return plan, decisions
-
-
-def _notes(parts: Sequence[tuple[Index, Facts]], layer: Layer) -> Iterator[str]:
-    """What is worth knowing and no finding: ``.pth`` files, which Lambda evaluates in ``/opt/python`` as site does."""
-    for (index, facts), pick in zip(parts, layer.picks, strict=True):
-        for entry in pick:
-            if entry.path.endswith(".pth") and entry.path.count("/") == 1:
-                source = facts.sources.get(entry.path)
-                kind = "runs code" if source is None or source.imports else "adds folders to sys.path"
-                yield f"{entry.path} of {index.name} {kind} at start-up; Lambda evaluates it in /opt/python"
 
 
 class Planner:
@@ -138,6 +80,8 @@ class Planner:
 
     def make(self) -> Plan:
         """Parts, decisions, layer, plan. Its digest is not known before it is written."""
+        from lamina.planning import make_plan
+
         locks.verify(self.lock, self.target)
         ensure(self.store, self.wheels, self.fetch, verify=True, progress=self.progress)
         self.progress.stage("deciding what ships")

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from secrets import token_hex
 from typing import NamedTuple
 
 from lamina.errors import UsageError
@@ -83,7 +81,7 @@ class Store:
         """
         folder = self.root / "tmp"
         folder.mkdir(parents=True, exist_ok=True)
-        beside = folder / f"{target.name}.{os.getpid()}.{token_hex(4)}"
+        beside = folder / f"{target.name}.{os.getpid()}.{os.urandom(4).hex()}"
         try:
             yield beside
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -124,6 +122,8 @@ class Store:
 
     def clear(self) -> int:
         """Remove everything; return the bytes freed. Only lamina's own folders under the root are touched."""
+        import shutil
+
         freed = sum(row.bytes for row in self.usage())
         for kind in (*KINDS, "locks"):
             shutil.rmtree(self.root / kind, ignore_errors=True)

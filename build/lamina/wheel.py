@@ -161,7 +161,8 @@ class Wheel:
             same = version == self.version
         if not same:
             raise UnsafeWheelError(
-                f"{self.filename}: its metadata folder is {found[0]}: the name of the wheel says otherwise", hint=_REPORT
+                f"{self.filename}: its metadata folder is {found[0]}: the name of the wheel says otherwise",
+                hint=_REPORT,
             )
         return found[0]
 
@@ -327,7 +328,9 @@ def _data_offset(info: _ZipInfo, buffer: mmap.mmap) -> int:
         decoded = ""
     described = flags & _FLAG_DESCRIPTOR
     # With a descriptor, and in zip64, sizes and CRC of the local header may be left open (APPNOTE 4.4.4, 4.5.3).
-    told = described or ((crc, compressed, size) == (info.CRC, info.compress_size, info.file_size)) or size == 0xFFFFFFFF
+    told = (
+        described or ((crc, compressed, size) == (info.CRC, info.compress_size, info.file_size)) or size == 0xFFFFFFFF
+    )
     if decoded != info.orig_filename or method != info.compress_type or not told:
         raise IntegrityError("its local header and the directory contradict each other")
     data: int = start + _LOCAL.size + name_length + extra_length
@@ -383,7 +386,9 @@ def _inflate(buffer: mmap.mmap, entry: Entry, filename: str) -> Iterator[bytes]:
     except zlib.error as error:
         raise IntegrityError(f"{filename}: {entry.name}: does not inflate: {error}", hint=_REPORT) from error
     if not inflater.eof or inflater.unused_data or at + _CHUNK < end:
-        raise IntegrityError(f"{filename}: {entry.name}: its compressed data does not end where it should", hint=_REPORT)
+        raise IntegrityError(
+            f"{filename}: {entry.name}: its compressed data does not end where it should", hint=_REPORT
+        )
 
 
 def _top(name: str) -> str:

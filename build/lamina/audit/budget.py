@@ -19,9 +19,7 @@ class Share(NamedTuple):
     bytes: int
 
 
-def check_size(
-    artefact: str, unzipped: int, others: Sequence[Share], *, limit: int, warn: int
-) -> Iterator[Finding]:
+def check_size(artefact: str, unzipped: int, others: Sequence[Share], *, limit: int, warn: int) -> Iterator[Finding]:
     """``over-budget`` or ``near-budget`` for the whole function; all figures are bytes."""
     total = unzipped + sum(share.bytes for share in others)
     stack = "".join(f" + {share.label} {share.bytes:,}" for share in others)

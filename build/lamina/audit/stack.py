@@ -36,7 +36,9 @@ def _share(entry: str | int, target: Target, root: Path, output: Path) -> Share:
             with zipfile.ZipFile(root / entry) as archive:
                 return Share(entry, sum(info.file_size for info in archive.infolist()))
         except (OSError, zipfile.BadZipFile) as error:
-            raise UsageError(f"budget.stack: {entry}: cannot be read: {error}", hint="Build or fetch it first.") from error
+            raise UsageError(
+                f"budget.stack: {entry}: cannot be read: {error}", hint="Build or fetch it first."
+            ) from error
     built = manifests.read(output / f"{entry}-{target.name}.json")
     if built is None:
         raise UsageError(
@@ -52,7 +54,9 @@ def _size(root: Path, source: Source) -> int:
     if start.is_file():
         return start.stat().st_size
     if not start.is_dir():
-        raise UsageError(f"function.source: {source.from_}: no such file or folder", hint="Correct the path in the recipe.")
+        raise UsageError(
+            f"function.source: {source.from_}: no such file or folder", hint="Correct the path in the recipe."
+        )
     total = 0
     for parent, _, names in os.walk(start):
         for name in names:

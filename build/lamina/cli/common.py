@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 recipes_argument = click.argument("recipes", nargs=-1, metavar="[RECIPE]...")
 all_option = click.option("--all", "everything", is_flag=True, help="All recipes of the project.")
 target_option = click.option(
-    "--target", "wanted", multiple=True, metavar="TARGET", help="Only this target, as cp311-manylinux2014_x86_64; repeatable."
+    "--target",
+    "wanted",
+    multiple=True,
+    metavar="TARGET",
+    help="Only this target, as cp311-manylinux2014_x86_64; repeatable.",
 )
 offline_option = click.option("--offline", is_flag=True, help="Never open a socket.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -75,9 +79,7 @@ def select(recipe: Recipe, wanted: Iterable[str], *, lenient: bool = False) -> l
     names = list(dict.fromkeys(wanted))
     missing = [name for name in names if name not in known]
     if missing and not lenient:
-        raise UsageError(
-            f"{recipe.name} has no target {missing[0]}", hint=f"Its targets are: {', '.join(known)}"
-        )
+        raise UsageError(f"{recipe.name} has no target {missing[0]}", hint=f"Its targets are: {', '.join(known)}")
     return [known[name] for name in names if name in known] if names else list(known.values())
 
 

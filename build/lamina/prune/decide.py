@@ -5,28 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
-from lamina.part.model import Facts, Index
+from lamina.part.model import Decision, Facts, Index
 from lamina.prune import metadata, rules
 from lamina.prune.references import Package, Vetoes
 from lamina.recipe import Prune
 
 _ROOT = "python/"
-
-
-class Decision(msgspec.Struct, frozen=True, array_like=True):
-    """What became of one file, and why.
-
-    ``path`` is the path in the layer, ``size`` its unpacked bytes. ``rule`` says who proposed: a rule's name, ``metadata``,
-    ``keep`` or ``drop``. ``reason`` is the veto's, where the file stays, else what the proposal rests on.
-    """
-
-    path: str
-    size: int
-    rule: str
-    dropped: bool
-    reason: str
 
 
 def decide(parts: Sequence[tuple[Index, Facts]], prune: Prune) -> list[list[Decision]]:
@@ -38,11 +22,7 @@ def decide(parts: Sequence[tuple[Index, Facts]], prune: Prune) -> list[list[Deci
     keep, drop = _matcher(prune.keep), _matcher(prune.drop)
     stated = [_stated(index, facts, prune, keep, drop) for index, facts in parts]
     proposed = [
-        {
-            path: rule
-            for path, rule in rules.propose(_inside(index), prune.rules).items()
-            if _ROOT + path not in taken
-        }
+        {path: rule for path, rule in rules.propose(_inside(index), prune.rules).items() if _ROOT + path not in taken}
         for (index, _), taken in zip(parts, stated, strict=True)
     ]
     kept = Vetoes(
@@ -92,7 +72,9 @@ def _decisions(
             found.append(taken[entry.path])
         elif path in proposed:
             reason = kept.get(path)
-            found.append(Decision(entry.path, entry.size, proposed[path], reason is None, reason or "nothing refers to it"))
+            found.append(
+                Decision(entry.path, entry.size, proposed[path], reason is None, reason or "nothing refers to it")
+            )
     return found
 
 
@@ -121,6 +103,4 @@ def _matcher(globs: Sequence[str]) -> re.Pattern[str] | None:
 def _translate(glob: str) -> str:
     glob = glob + "**" if glob.endswith("/") else glob
     pieces = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return "".join(
-        pieces.get(piece) or re.escape(piece) for piece in re.split(r"(\*\*/|\*\*|\*|\?)", glob) if piece
-    )
+    return "".join(pieces.get(piece) or re.escape(piece) for piece in re.split(r"(\*\*/|\*\*|\*|\?)", glob) if piece)

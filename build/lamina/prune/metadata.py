@@ -14,9 +14,7 @@ _DROPPED_NAMES = frozenset({"INSTALLER", "REQUESTED", "direct_url.json"})
 _DROPPED_FOLDERS = ("sboms/",)
 
 
-def propose(
-    dist_info: str, paths: Iterable[str], licences: Set[str], mode: str
-) -> Mapping[str, str]:
+def propose(dist_info: str, paths: Iterable[str], licences: Set[str], mode: str) -> Mapping[str, str]:
     """Path → reason for the metadata files that go. ``paths`` and ``dist_info`` are relative to ``python/``.
 
     ``licences`` are the files, relative to the folder, whose text goes into the notices. ``mode`` is ``keep``, ``minimal``

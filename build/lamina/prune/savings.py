@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence, Set
 
 import msgspec
 
-from lamina.part.model import Facts, Index
+from lamina.part.model import Decision, Facts, Index
 from lamina.part.scan import resolve
-from lamina.prune.decide import Decision
 from lamina.prune.references import module_name
 from lamina.prune.rules import RULES, propose
 from lamina.recipe import Prune
@@ -43,7 +42,9 @@ def largest(
         tops = {path.removeprefix(_ROOT).partition("/")[0].partition(".")[0] for path in ships}
         if index.name not in required and tops.isdisjoint(needed):
             how = f'omit = [{{ name = "{index.name}", reason = "…" }}], where no code of yours leads to it'
-            found.append(Saving(sum(ships.values()), f"{index.name} {index.version}, which another package requires", how))
+            found.append(
+                Saving(sum(ships.values()), f"{index.name} {index.version}, which another package requires", how)
+            )
         found += _folders(index, ships, needed)
         found += _rules(index, ships, prune)
         found += _kept(index, said)
@@ -77,8 +78,10 @@ def _folders(index: Index, ships: dict[str, int], needed: Set[str]) -> Iterator[
         if len(folders) > 1 and not folders[0].endswith((".dist-info", ".libs")):
             sizes["/".join(folders[:2])] += size
     for folder, size in sizes.items():
-        if folder.replace("/", ".") not in needed:
-            yield Saving(size, f"{folder} of {index.name}", f'prune.drop = ["{folder}/"], where nothing you call imports it')
+        if f"{_ROOT}{folder}/__init__.py" in ships and folder.replace("/", ".") not in needed:
+            yield Saving(
+                size, f"{folder} of {index.name}", f'prune.drop = ["{folder}/"], where nothing you call imports it'
+            )
 
 
 def _rules(index: Index, ships: dict[str, int], prune: Prune) -> Iterator[Saving]:

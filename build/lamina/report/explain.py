@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from lamina.part.model import Index
-from lamina.prune.decide import Decision
+from lamina.part.model import Decision, Index
 
 _MOST_REASONS = 3
 
@@ -24,9 +23,7 @@ def summary_lines(indexes: Sequence[Index], decisions: Sequence[Sequence[Decisio
             yield from _rule_lines(rule, group)
 
 
-def path_lines(
-    indexes: Sequence[Index], decisions: Sequence[Sequence[Decision]], path: str
-) -> Iterator[str]:
+def path_lines(indexes: Sequence[Index], decisions: Sequence[Sequence[Decision]], path: str) -> Iterator[str]:
     """Every file at or below ``path``, in the layer or relative to ``python/``: whether it ships, by which rule, and why."""
     wanted = path.strip("/").removeprefix("python/")
     for index, said in zip(indexes, decisions, strict=True):
@@ -40,7 +37,9 @@ def path_lines(
                 yield f"ships    {entry.size:>11,}  {entry.path} ({index.name}: no rule speaks of it)"
             else:
                 state = "dropped" if decision.dropped else "ships"
-                origin = f'rule "{decision.rule}"' if decision.rule not in {"keep", "drop", "metadata"} else decision.rule
+                origin = (
+                    f'rule "{decision.rule}"' if decision.rule not in {"keep", "drop", "metadata"} else decision.rule
+                )
                 yield f"{state:<8} {entry.size:>11,}  {entry.path} ({index.name}: {origin}: {decision.reason})"
 
 

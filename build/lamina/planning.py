@@ -1,0 +1,69 @@
+"""parts → plan: what ships is decided, merged and laid out, once for each set of wheels and rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from lamina.emit import layout, notices, sbom
+from lamina.emit import manifest as manifests
+from lamina.layer import Layer, assemble, shipped_by_package
+from lamina.overlay import Generated
+from lamina.part.make import libdeflate
+from lamina.part.model import PLAIN, Decision, Facts, Index
+from lamina.plan import Plan
+from lamina.prune.decide import decide
+from lamina.recipe import Recipe
+from lamina.target import Target
+
+
+def make_plan(
+    recipe: Recipe,
+    target: Target,
+    overlay: Sequence[Generated],
+    parts: Sequence[tuple[Index, Facts]],
+    keys: Sequence[str],
+) -> tuple[Plan, list[list[Decision]]]:
+    """Decide what ships of the parts, merge it, and lay out the zip and what stands beside it.
+
+    ``keys`` are the parts' names in the store, in the same order. The plan's digest is empty: only writing tells it.
+    """
+    decisions = decide(parts, recipe.prune)
+    shipping = [
+        part
+        for part, said in zip(parts, decisions, strict=True)
+        if sum(decision.dropped for decision in said) < len(part[0].entries)
+    ]
+    texts = notices.render(shipping)
+    layer = assemble(
+        parts,
+        decisions,
+        interpreter=target.runtime.interpreter,
+        overlay=overlay,
+        notices=Generated(f"licenses/{recipe.name}.txt", texts, PLAIN, "lamina"),
+    )
+    sizes = shipped_by_package(parts, layer)
+    plan = Plan(
+        blueprint=layout.draw(layer, keys, libdeflate),
+        sha256="",
+        unzipped_bytes=layer.unzipped_bytes,
+        entries=layer.files,
+        packages=tuple(
+            manifests.Package(index.name, index.version, index.wheel, index.wheel_sha256, *sizes[index.name])
+            for index, _ in parts
+        ),
+        findings=layer.findings,
+        notes=tuple(_notes(parts, layer)),
+        sbom=sbom.render(recipe.name, recipe.description, target.name, shipping),
+        notices=texts,
+    )
+    return plan, decisions
+
+
+def _notes(parts: Sequence[tuple[Index, Facts]], layer: Layer) -> Iterator[str]:
+    """What is worth knowing and no finding: ``.pth`` files, which Lambda evaluates in ``/opt/python`` as site does."""
+    for (index, facts), pick in zip(parts, layer.picks, strict=True):
+        for entry in pick:
+            if entry.path.endswith(".pth") and entry.path.count("/") == 1:
+                source = facts.sources.get(entry.path)
+                kind = "runs code" if source is None or source.imports else "adds folders to sys.path"
+                yield f"{entry.path} of {index.name} {kind} at start-up; Lambda evaluates it in /opt/python"
