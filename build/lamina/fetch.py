@@ -1,0 +1,166 @@
+"""Fetch: every wheel of a lock into the store, from folders and indexes, verified.
+
+A wheel that stands in the store is taken at its name and size; its content is verified when a part is made of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lamina.errors import IndexAccessError, IntegrityError
+from lamina.lock import Lock
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from lamina.index import IndexClient, Indexes
+    from lamina.lock import LockedWheel
+    from lamina.pages import IndexFile
+    from lamina.progress import Progress, Task
+    from lamina.store import Store
+
+#: Downloads at once. Indexes serve a connection at some ten megabytes a second, and do not mind a few.
+JOBS = 8
+
+_LISTED = 10
+
+
+def fetch(
+    lock: Lock | Sequence[LockedWheel],
+    *,
+    store: Store,
+    indexes: Indexes,
+    offline: bool,
+    progress: Progress,
+    jobs: int = JOBS,
+) -> dict[str, Path]:
+    """Have every wheel of a lock, or these of its wheels, in the store; return where each stands, by SHA-256.
+
+    When nothing is missing, nothing is imported and no socket opened. Folders of wheels are asked before indexes.
+
+    Raises:
+        IndexAccessError: an index fails, refuses, or does not have a wheel; or, offline, a wheel is missing.
+        IntegrityError: a wheel is not what the lock says, by hash or size.
+        MissingToolError: the store cannot be written.
+    """
+    wheels, renewal = (lock.wheels, lock.command) if isinstance(lock, Lock) else (lock, "lamina lock")
+    places = {wheel.sha256: store.path("wheels", wheel.sha256, ".whl") for wheel in wheels}
+    missing = [wheel for wheel in wheels if not _stands(places[wheel.sha256], wheel.size)]
+    if missing:
+        _fetch(missing, renewal, store=store, indexes=indexes, offline=offline, progress=progress, jobs=jobs)
+    return places
+
+
+def _stands(path: Path, size: int) -> bool:
+    try:
+        return path.stat().st_size == size
+    except FileNotFoundError:
+        return False
+
+
+def _fetch(
+    missing: Sequence[LockedWheel],
+    renewal: str,
+    *,
+    store: Store,
+    indexes: Indexes,
+    offline: bool,
+    progress: Progress,
+    jobs: int,
+) -> None:
+    from lamina.index import IndexClient
+    from lamina.workers import each
+
+    total = sum(wheel.size for wheel in missing)
+    some = "1 wheel" if len(missing) == 1 else f"{len(missing)} wheels"
+    progress.stage(f"fetching {some} ({total / 1e6:.1f} MB)")
+    with IndexClient(indexes, offline=offline, store=store) as client:
+        if offline:
+            missing = _from_folders(missing, client, store, progress)
+            if missing:
+                raise _offline(missing)
+            return
+
+        def one(wheel: LockedWheel) -> None:
+            _one(wheel, renewal, client=client, store=store, progress=progress)
+
+        # The largest first, so that none is left to run alone at the end.
+        ordered = sorted(missing, key=lambda wheel: -wheel.size)
+        each(one, ordered, jobs=jobs, interrupt=client.transport.interrupt)
+
+
+def _one(wheel: LockedWheel, renewal: str, *, client: IndexClient, store: Store, progress: Progress) -> None:
+    """One wheel from the first place that has it."""
+    from lamina.download import Wanted, download
+    from lamina.transport import NotThereError
+
+    others: list[str] = []
+    with progress.task(wheel.filename, wheel.size) as task:
+        for page in client.everywhere(wheel.name):
+            for file in _candidates(wheel, page.wheels):
+                if file.sha256 not in {None, wheel.sha256}:
+                    others.append(f"sha256 {file.sha256} at {client.indexes.redact(file.url)}")
+                elif file.path is not None:
+                    if _adopted(wheel, file, store, task):
+                        return
+                    others.append(f"other bytes at {file.path}")
+                else:
+                    wanted = Wanted(wheel.filename, file.url, wheel.sha256, wheel.size)
+                    try:
+                        download(wanted, store=store, transport=client.transport, task=task)
+                    except NotThereError as error:
+                        raise IndexAccessError(error.message, hint=_gone(wheel, renewal)) from error
+                    return
+    if others:
+        message = f"{wheel.filename}: locked with sha256 {wheel.sha256}, but there is only: {'; '.join(others)}"
+        hint = (
+            f"Find out who changed it. If the change is meant, renew the lock: {renewal} --upgrade-package {wheel.name}"
+        )
+        raise IntegrityError(message, hint=hint)
+    raise IndexAccessError(f"{wheel.filename}: on no index and in no folder of wheels", hint=_gone(wheel, renewal))
+
+
+def _candidates(wheel: LockedWheel, files: Sequence[IndexFile]) -> list[IndexFile]:
+    """The files of a page that are the wheel, or bear its name. A mirror may have renamed it; the hash decides."""
+    same = [file for file in files if file.sha256 == wheel.sha256]
+    return same or [file for file in files if file.filename == wheel.filename]
+
+
+def _adopted(wheel: LockedWheel, file: IndexFile, store: Store, task: Task) -> bool:
+    """Copy a wheel out of a folder, if it is the one that was locked."""
+    from lamina.download import Wanted, adopt
+
+    if file.path is None or (file.size is not None and file.size != wheel.size):
+        return False
+    wanted = Wanted(wheel.filename, file.url, wheel.sha256, wheel.size)
+    return adopt(file.path, wanted, store=store, task=task)
+
+
+def _from_folders(
+    missing: Sequence[LockedWheel], client: IndexClient, store: Store, progress: Progress
+) -> list[LockedWheel]:
+    """Take what folders have; return what is still missing."""
+    left = []
+    for wheel in missing:
+        files = _candidates(wheel, client.local(wheel.name))
+        with progress.task(wheel.filename, wheel.size) as task:
+            if not any(_adopted(wheel, file, store, task) for file in files):
+                left.append(wheel)
+    return left
+
+
+def _offline(missing: Sequence[LockedWheel]) -> IndexAccessError:
+    names = [f"  {wheel.filename}" for wheel in missing[:_LISTED]]
+    if len(missing) > _LISTED:
+        names.append(f"  and {len(missing) - _LISTED} more")
+    some = "1 wheel is" if len(missing) == 1 else f"{len(missing)} wheels are"
+    message = "\n".join([f"offline, and {some} not in the store:", *names])
+    return IndexAccessError(message, hint="Run the command once without --offline.")
+
+
+def _gone(wheel: LockedWheel, renewal: str) -> str:
+    return (
+        f"It was removed, or the lock was made with another index. Name that index in the environment "
+        f"(UV_INDEX, PIP_EXTRA_INDEX_URL), or renew the lock: {renewal} --upgrade-package {wheel.name}"
+    )

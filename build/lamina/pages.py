@@ -1,0 +1,287 @@
+"""What one index or folder says about one project: its wheels, which of them fit, and where they are."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import msgspec
+
+from lamina.errors import IndexAccessError, UsageError
+from lamina.transport import NotThereError, Transport, redact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pypi_simple import DistributionPackage, ProjectPage
+
+    from lamina.index import Indexes
+    from lamina.store import Store
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class IndexFile(msgspec.Struct, frozen=True):
+    """A wheel on an index or in a folder. ``sha256`` and ``size`` (bytes) are ``None`` where nobody states them.
+
+    ``version`` is normalized (PEP 440), ``url`` without credentials; that of a file in a folder begins with ``file:``.
+    """
+
+    filename: str
+    version: str
+    url: str
+    sha256: str | None = None
+    size: int | None = None
+    requires_python: str | None = None
+    yanked: bool = False
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Every tag of the file's compressed tag set (PEP 425), written out."""
+        pythons, abis, platforms = (part.split(".") for part in self.filename[: -len(".whl")].rsplit("-", 3)[1:])
+        return tuple(f"{python}-{abi}-{platform}" for python in pythons for abi in abis for platform in platforms)
+
+    @property
+    def build(self) -> tuple[int, str]:
+        """The build tag, which decides between wheels of equal tags (PEP 427); ``(-1, "")`` without one."""
+        parts = self.filename.split("-")
+        found = re.match(r"(\d+)(.*)", parts[2]) if len(parts) == 6 else None  # noqa: PLR2004
+        return (int(found[1]), found[2]) if found else (-1, "")
+
+    @property
+    def path(self) -> Path | None:
+        """Where the file is, if it is a file of this machine."""
+        return file_path(self.url)
+
+
+class Project(msgspec.Struct, frozen=True):
+    """A project: its wheels, and the versions that have source distributions. ``found`` if anybody knows it."""
+
+    name: str
+    found: bool = False
+    wheels: tuple[IndexFile, ...] = ()
+    sources: frozenset[str] = frozenset()
+
+    @classmethod
+    def merged(cls, name: str, pages: Sequence[Project]) -> Project:
+        """All ``pages`` together; of files with the same name the first one counts."""
+        wheels: dict[str, IndexFile] = {}
+        for page in pages:
+            for wheel in page.wheels:
+                wheels.setdefault(wheel.filename, wheel)
+        return cls(name, bool(pages), tuple(wheels.values()), frozenset().union(*(page.sources for page in pages)))
+
+    def versions(self) -> dict[str, list[IndexFile]]:
+        """Every version with its wheels; without any, where there is only a source distribution. In no order."""
+        table: dict[str, list[IndexFile]] = {version: [] for version in self.sources}
+        for wheel in self.wheels:
+            table.setdefault(wheel.version, []).append(wheel)
+        return table
+
+
+class Source(Protocol):
+    """Somewhere wheels come from. ``page`` answers ``None`` when it does not know the project."""
+
+    def page(self, name: str) -> Project | None:
+        """What there is of the project with the canonical ``name``."""
+        ...
+
+
+class Folder:
+    """A folder of wheels, and of source distributions, all projects together."""
+
+    def __init__(self, path: Path) -> None:
+        self._projects: dict[str, Project] | None = None
+        self._path = path
+
+    def page(self, name: str) -> Project | None:
+        """The project's files in the folder.
+
+        Raises:
+            UsageError: there is no such folder.
+        """
+        if self._projects is None:
+            self._projects = self._listed()
+        return self._projects.get(name)
+
+    def _listed(self) -> dict[str, Project]:
+        try:
+            paths = sorted(path for path in self._path.iterdir() if path.is_file())
+        except OSError as error:
+            hint = "Correct find-links in the recipe, or --find-links."
+            raise UsageError(f"find-links: {self._path}: {error.strerror}", hint=hint) from error
+        pages: dict[str, list[Project]] = {}
+        for path in paths:
+            known = _wheel_name(path.name)
+            if known:
+                wheel = IndexFile(path.name, known[1], path.resolve().as_uri(), None, path.stat().st_size)
+                pages.setdefault(known[0], []).append(Project(known[0], True, (wheel,)))  # noqa: FBT003
+            elif (source := _source_name(path.name)) is not None:
+                pages.setdefault(source[0], []).append(Project(source[0], True, (), frozenset({source[1]})))  # noqa: FBT003
+        return {name: Project.merged(name, found) for name, found in pages.items()}
+
+
+class Tree:
+    """An index in a folder of this machine: ``<root>/<project>/index.html``."""
+
+    def __init__(self, url: str) -> None:
+        self._root = file_path(url) or Path(url)
+
+    def page(self, name: str) -> Project | None:
+        """The project's page, if its folder is there."""
+        from pypi_simple import ProjectPage
+
+        folder = self._root / name
+        try:
+            html = (folder / "index.html").read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return _project(name, ProjectPage.from_html(name, html, base_url=folder.resolve().as_uri() + "/"))
+
+
+class Remote:
+    """An index asked over HTTP. ``url`` is ``None`` for the libraries' own default."""
+
+    def __init__(self, url: str | None, transport: Transport, *, offline: bool, store: Store | None) -> None:
+        from pypi_simple import PYPI_SIMPLE_ENDPOINT
+
+        self._url = (url or PYPI_SIMPLE_ENDPOINT).rstrip("/")
+        self._transport = transport
+        self._offline = offline
+        self._store = store
+
+    def page(self, name: str) -> Project | None:
+        """The project's page, from the index or, offline, as it was when last asked.
+
+        Raises:
+            IndexAccessError: the index does not answer, refuses, or answers what is no index page; or, offline, it was
+                never asked about this project.
+        """
+        if self._offline:
+            return self._remembered(name)
+        page = self._asked(name)
+        self._remember(name, page)
+        return page
+
+    def _asked(self, name: str) -> Project | None:
+        from pypi_simple import (
+            ACCEPT_ANY,
+            ProjectPage,
+            UnexpectedRepoVersionWarning,
+            UnsupportedContentTypeError,
+            UnsupportedRepoVersionError,
+        )
+
+        url = f"{self._url}/{name}/"
+        try:
+            answer = self._transport.send("GET", url, headers={"Accept": ACCEPT_ANY})
+        except NotThereError:
+            return None
+        try:
+            with warnings.catch_warnings():  # a newer minor version of the API only adds (PEP 629)
+                warnings.simplefilter("ignore", UnexpectedRepoVersionWarning)
+                return _project(name, ProjectPage.from_response(answer, name))
+        except (UnsupportedContentTypeError, UnsupportedRepoVersionError, ValueError, KeyError) as error:
+            message = f"{redact(url)}: not a page of a simple index: {type(error).__name__}"
+            raise IndexAccessError(message, hint="Check that the URL is that of a simple index (PEP 503).") from error
+
+    def _file(self, name: str) -> Path | None:
+        if self._store is None:
+            return None
+        return self._store.path("pages", hashlib.sha256(f"{self._url}\n{name}".encode()).hexdigest(), ".json")
+
+    def _remember(self, name: str, page: Project | None) -> None:
+        path = self._file(name)
+        if path is None or self._store is None:
+            return
+        with self._store.create(path) as beside:
+            beside.write_bytes(msgspec.json.encode(page))
+
+    def _remembered(self, name: str) -> Project | None:
+        path = self._file(name)
+        try:
+            raw = path.read_bytes() if path is not None else b""
+            return msgspec.json.decode(raw, type=Project | None)
+        except (OSError, msgspec.DecodeError):
+            message = f"{name}: offline, and {redact(self._url)} was never asked about it"
+            raise IndexAccessError(message, hint="Run the command once without --offline.") from None
+
+
+def sources(
+    indexes: Indexes, transport: Transport, *, offline: bool, store: Store | None
+) -> tuple[list[Source], list[Source]]:
+    """The folders of wheels, and the indexes in the order in which they are asked."""
+    folders: list[Source] = [Folder(Path(folder)) for folder in indexes.find_links]
+    ranked: list[Source] = [
+        Tree(url)
+        if url is not None and url.startswith("file:")
+        else Remote(url, transport, offline=offline, store=store)
+        for url in (*indexes.extra, indexes.default)
+    ]
+    return folders, ranked
+
+
+def file_path(url: str) -> Path | None:
+    """The path that a ``file:`` URL names; ``None`` for any other URL."""
+    parts = urlsplit(url)
+    return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
+
+
+def _project(name: str, page: ProjectPage) -> Project:
+    """An index page without what is of no use here: files whose names mean nothing, or mean another project."""
+    return Project(name, True, tuple(_wheels(name, page.packages)), frozenset(_sources(name, page.packages)))  # noqa: FBT003
+
+
+def _wheels(name: str, packages: Iterable[DistributionPackage]) -> Iterable[IndexFile]:
+    for package in packages:
+        known = _wheel_name(package.filename) if package.package_type == "wheel" else None
+        if known is None or known[0] != name:
+            continue
+        digest = package.digests.get("sha256", "").lower()
+        yield IndexFile(
+            package.filename,
+            known[1],
+            _CREDENTIALS.sub("", package.url),
+            digest if _SHA256.fullmatch(digest) else None,
+            package.size,
+            package.requires_python or None,
+            package.is_yanked,
+        )
+
+
+def _sources(name: str, packages: Iterable[DistributionPackage]) -> Iterable[str]:
+    for package in packages:
+        known = _source_name(package.filename) if package.package_type == "sdist" else None
+        if known is not None and known[0] == name:
+            yield known[1]
+
+
+_CREDENTIALS = re.compile(r"(?<=://)[^\s/?#]*@")
+
+
+def _wheel_name(filename: str) -> tuple[str, str] | None:
+    """Project and version that a wheel's file name states; ``None`` if it is no valid name of a wheel."""
+    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+    from packaging.version import InvalidVersion
+
+    try:
+        name, version, _, _ = parse_wheel_filename(filename)
+    except (InvalidWheelFilename, InvalidVersion):
+        return None
+    return name, str(version)
+
+
+def _source_name(filename: str) -> tuple[str, str] | None:
+    from packaging.utils import InvalidSdistFilename, parse_sdist_filename
+    from packaging.version import InvalidVersion
+
+    try:
+        name, version = parse_sdist_filename(filename)
+    except (InvalidSdistFilename, InvalidVersion):
+        return None
+    return name, str(version)

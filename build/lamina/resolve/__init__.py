@@ -1,0 +1,118 @@
+"""Resolution: a recipe and a target become a lock.
+
+uv resolves on this host for the target: its markers, its Python, the least platform that uv has a name for and that
+loads all that the target does. What exceeds the target's own glibc is shut out, and uv asked again, until every wheel
+fits; one round mostly. The wheel of each version is then chosen here, by the target's own order of tags.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from lamina.lock import Lock, LockedWheel, canonical, inputs_digest
+from lamina.progress import SILENT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from lamina.index import Indexes
+    from lamina.progress import Progress
+    from lamina.recipe import Recipe
+    from lamina.target import Target
+
+
+class Resolution(msgspec.Struct, frozen=True):
+    """A new lock, and what is worth telling about it, each a line.
+
+    ``held_back`` names packages of which the platform or the Python excludes newer versions, ``changes`` what differs
+    from the previous lock, ``notes`` what else a reader should know.
+    """
+
+    lock: Lock
+    held_back: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def resolve(  # noqa: PLR0913 - every effect is handed in
+    recipe: Recipe,
+    target: Target,
+    *,
+    indexes: Indexes,
+    previous: Lock | None = None,
+    upgrade: bool = False,
+    upgrade_packages: Sequence[str] = (),
+    offline: bool = False,
+    base: Path,
+    env: Mapping[str, str],
+    progress: Progress = SILENT,
+) -> Resolution:
+    """Choose the wheels for one target, keeping the pins of ``previous`` that are still valid.
+
+    ``upgrade`` lets go of all pins, ``upgrade_packages`` of those packages'. Relative folders of wheels start from
+    ``base``. ``env`` is the environment that uv inherits and that says where the store is.
+
+    Raises:
+        ResolutionError: no wheels satisfy the requirements on the target; the message says which, the hint what would.
+        IndexAccessError: an index fails or refuses; or, offline, was never asked.
+        MissingToolError: uv is not there, or the store cannot be written.
+    """
+    from lamina.index import IndexClient
+    from lamina.resolve.complete import locked_wheels
+    from lamina.resolve.held import held_back
+    from lamina.resolve.settle import Settler, kept_pins
+    from lamina.store import Store, default_root
+
+    indexes = indexes.anchored(base)
+    store = Store(default_root(env))
+    pins = {} if upgrade else kept_pins(previous, upgrade_packages)
+    progress.stage(f"resolving {recipe.name} for {target.name}")
+    with IndexClient(indexes, offline=offline, store=store) as client:
+        settler = Settler(recipe, target, client, env)
+        settled = settler.settle(pins, refresh=not offline and (upgrade or bool(upgrade_packages)))
+        wheels = locked_wheels(settler, settled, previous, pins, store=store, progress=progress)
+        lock = Lock(target.name, settler.uv.version(), inputs_digest(recipe, target), wheels, recipe.name)
+        if previous is not None and msgspec.structs.replace(lock, builder=previous.builder) == previous:
+            lock = previous  # another version of uv that comes to the same result is no change
+        return Resolution(
+            lock,
+            held_back(settler, settled),
+            changes(previous, lock),
+            (*settled.notes, *_unknown(upgrade_packages, previous, lock)),
+        )
+
+
+def changes(previous: Lock | None, lock: Lock) -> tuple[str, ...]:
+    """What is different in ``lock``, a line for each package; nothing for a first lock."""
+    if previous is None:
+        return ()
+    old, new = ({wheel.name: wheel for wheel in one.wheels} for one in (previous, lock))
+    return tuple(filter(None, (_change(old.get(name), new.get(name)) for name in sorted({*old, *new}))))
+
+
+def _change(old: LockedWheel | None, new: LockedWheel | None) -> str:
+    if new is None:
+        return f"{old.name} {old.version} removed" if old is not None else ""
+    if old is None:
+        return f"{new.name} {new.version} added"
+    if old.version != new.version:
+        return f"{new.name} {old.version} -> {new.version}"
+    if old.sha256 != new.sha256:
+        return f"{new.name} {new.version}: now {new.filename}, was {old.filename}"
+    return ""
+
+
+def _unknown(names: Sequence[str], previous: Lock | None, lock: Lock) -> list[str]:
+    """Packages that were to be upgraded and that neither the old nor the new lock has."""
+    known = {wheel.name for one in (previous, lock) if one is not None for wheel in one.wheels}
+    notes = []
+    for name in names:
+        if canonical(name) not in known:
+            near = difflib.get_close_matches(canonical(name), sorted(known), 1)
+            meant = f"; did you mean {near[0]}?" if near else ""
+            notes.append(f"{name}: not in the lock, so there was nothing to upgrade{meant}")
+    return notes

@@ -1,0 +1,210 @@
+"""uv, asked as a library would be: requirements in, versions and who needs them out.
+
+uv runs with none of the machine's own settings: no configuration file, none of its and pip's variables but where it
+keeps its cache and how long it waits; the indexes are handed over in its environment, where no list of processes shows
+them. It resolves for the target's Python and a platform of its own choice of names, see :func:`platform_for`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from lamina.errors import IndexAccessError, MissingToolError, ResolutionError
+from lamina.lock import canonical
+from lamina.process import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from lamina.index import Indexes
+    from lamina.target import Target
+
+#: Minor versions of glibc 2 for which uv has a platform (``x86_64-manylinux_2_28``), the same for both architectures.
+KNOWN_GLIBC = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)
+
+#: Variables of uv that change where and how long, but not what.
+_KEPT = frozenset({"UV_CACHE_DIR", "UV_HTTP_TIMEOUT", "UV_CONCURRENT_DOWNLOADS"})
+
+#: What would make uv look at an environment that has nothing to do with the target.
+_DROPPED = frozenset({"VIRTUAL_ENV", "CONDA_PREFIX", "CONDA_DEFAULT_ENV", "PYTHONPATH", "PYTHONHOME"})
+
+_TIMEOUT = 600.0  # seconds; a first resolution with thousands of candidates takes one or two minutes
+
+_PIN = re.compile(r"([A-Za-z0-9._-]+)(\[[^\]]*\])?==(\S+)")
+
+
+class Question(msgspec.Struct, frozen=True):
+    """What to resolve. ``python`` is a full version, ``pins`` are versions to prefer, by name."""
+
+    requirements: tuple[str, ...]
+    constraints: tuple[str, ...]
+    python: str
+    platform: str
+    pins: Mapping[str, str] = {}
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A resolution: versions by name, who needs whom, which packages were asked for with extras, uv's warnings."""
+
+    versions: Mapping[str, str]
+    parents: Mapping[str, frozenset[str]]
+    with_extras: frozenset[str]
+    warnings: tuple[str, ...]
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """There is no resolution; uv's own explanation."""
+
+    text: str
+
+
+def platform_for(target: Target, glibc: tuple[int, int] | None = None) -> str:
+    """Name of uv's for the least platform that loads all that the target does, or all for another ``glibc``.
+
+    uv has no name for most versions, 2.26 of Amazon Linux 2 among them; what exceeds the target is shut out afterwards.
+    """
+    _, minor = glibc or target.ceiling
+    known = next((one for one in KNOWN_GLIBC if one >= minor), KNOWN_GLIBC[-1])
+    name = "manylinux2014" if known == 17 else f"manylinux_2_{known}"  # noqa: PLR2004
+    return f"{target.architecture}-{name}"
+
+
+class Uv:
+    """The uv executable with one index configuration."""
+
+    def __init__(self, indexes: Indexes, env: Mapping[str, str], *, offline: bool) -> None:
+        self._indexes = indexes
+        self._offline = offline
+        self._env = environment(indexes, env)
+        self._program = _program()
+
+    def version(self) -> str:
+        """What stands as builder in a lock: ``uv 0.13.9``."""
+        words = run([self._program, "--version"], timeout=60, env=self._env).stdout.split()
+        return " ".join(words[:2])
+
+    def ask(self, question: Question, *, refresh: bool = False) -> Answer | Refusal:
+        """Resolve. ``refresh`` asks the index anew where uv would believe what it was told minutes ago.
+
+        Raises:
+            IndexAccessError: an index cannot be reached or refuses, or, offline, uv was never told of a package.
+            ResolutionError: uv fails in another way.
+        """
+        with tempfile.TemporaryDirectory(prefix="lamina-") as folder:
+            constraints, pins = Path(folder, "constraints.txt"), Path(folder, "pins.txt")
+            constraints.write_text("".join(f"{line}\n" for line in question.constraints), encoding="utf-8")
+            pins.write_text(
+                "".join(f"{name}=={version}\n" for name, version in sorted(question.pins.items())), encoding="utf-8"
+            )
+            command = [self._program, "pip", "compile", "-"]
+            command += ["--constraints", str(constraints)] if question.constraints else []
+            command += ["--output-file", str(pins), "--python-version", question.python]
+            command += ["--python-platform", question.platform, "--python", sys.executable]
+            command += ["--no-config", "--no-python-downloads", "--only-binary", ":all:", "--no-header"]
+            command += ["--annotation-style", "split", "--no-strip-extras", "--no-progress", "--color", "never"]
+            command += ["--index-strategy", "first-index"]
+            for place in self._indexes.find_links:
+                command += ["--find-links", place]
+            command += ["--offline"] if self._offline else ["--refresh"] if refresh else []
+            stdin = "".join(f"{line}\n" for line in question.requirements)
+            try:
+                done = run(command, timeout=_TIMEOUT, env=self._env, stdin=stdin, cwd=folder)
+            except MissingToolError as error:
+                raise MissingToolError(
+                    self._indexes.redact(error.message), hint=self._indexes.redact(error.hint)
+                ) from None
+        stderr = self._indexes.redact(done.stderr)
+        if done.code == 0:
+            return parse(done.stdout, stderr)
+        raise_for_index(stderr)
+        if done.code == 1 and "No solution found" in stderr:
+            return Refusal(stderr)
+        message = f"uv ended with exit code {done.code}: {_first_lines(stderr)}"
+        raise ResolutionError(message, hint="Nothing was changed. Run the command again; if it stays, report it.")
+
+
+def environment(indexes: Indexes, env: Mapping[str, str]) -> dict[str, str]:
+    """The environment uv runs in: this one without settings of uv, pip and environments, and with the indexes."""
+    kept = {
+        name: value
+        for name, value in env.items()
+        if name in _KEPT or not (name.startswith(("UV_", "PIP_")) or name in _DROPPED)
+    }
+    if indexes.default is not None:
+        kept["UV_DEFAULT_INDEX"] = indexes.with_credential(indexes.default)
+    if indexes.extra:
+        kept["UV_INDEX"] = " ".join(indexes.with_credential(url) for url in indexes.extra)
+    if indexes.certificates:
+        kept["SSL_CERT_FILE"] = indexes.certificates
+    kept["NO_COLOR"] = "1"
+    return kept
+
+
+def parse(stdout: str, stderr: str = "") -> Answer:
+    """Read what ``uv pip compile`` prints with its annotations, one parent a line."""
+    versions: dict[str, str] = {}
+    parents: dict[str, set[str]] = {}
+    extras: set[str] = set()
+    current = ""
+    for line in stdout.splitlines():
+        pin = _PIN.match(line)
+        if pin:
+            current = canonical(pin[1])
+            versions[current] = pin[3]
+            parents[current] = set()
+            if pin[2]:
+                extras.add(current)
+        elif current and line.lstrip().startswith("#"):
+            word = line.lstrip().removeprefix("#").strip().removeprefix("via").strip()
+            if word and not word.startswith("-"):  # "-r -" and "-c FILE" are the inputs themselves
+                parents[current].add(canonical(word.partition("[")[0]))
+    warnings = tuple(line.partition(":")[2].strip() for line in stderr.splitlines() if line.startswith("warning:"))
+    return Answer(versions, {name: frozenset(found) for name, found in parents.items()}, frozenset(extras), warnings)
+
+
+def raise_for_index(stderr: str) -> None:
+    """Raise what is the index's or the network's fault; uv reports some of it as requirements without solution.
+
+    Raises:
+        IndexAccessError: ``stderr`` tells of such a fault.
+    """
+    text = " ".join(stderr.split())
+    refused = re.search(r"An index(?: URL)? \((\S+?)\) (?:could not be queried|returned a 403)", text)
+    if refused:
+        status = "403" if "returned a 403" in text else "401"
+        hint = "Put user and password into the index URL in the environment, or into netrc for its host."
+        if status == "403":
+            hint = "Check the index URL, and that the credentials may read there."
+        raise IndexAccessError(f"{refused[1]}: the index refuses access ({status})", hint=hint)
+    if "network was disabled" in text:
+        missing = re.findall(r"(\S+) was not found in the cache", text)
+        what = ", ".join(dict.fromkeys(missing)) or "some packages"
+        message = f"offline, and the index was never asked about {what}"
+        raise IndexAccessError(message, hint="Run the command once without --offline.")
+    if "Request failed after" in text or "Failed to fetch" in text or "Failed to download" in text:
+        causes = [line.split(":", 1)[1].strip() for line in stderr.splitlines() if line.strip().startswith("cause:")]
+        what = f"{causes[0]}: {causes[-1]}" if len(causes) > 1 else _first_lines(stderr)
+        hint = "Check that the index can be reached from here (proxy, firewall, SSL_CERT_FILE), and run it again."
+        raise IndexAccessError(what, hint=hint)
+
+
+def _program() -> str:
+    try:
+        import uv
+
+        return os.fspath(uv.find_uv_bin())
+    except (ImportError, FileNotFoundError) as error:
+        hint = "Install it beside lamina: python -m pip install uv"
+        raise MissingToolError("uv: the executable that resolves requirements is not installed", hint=hint) from error
+
+
+def _first_lines(text: str) -> str:
+    lines: Iterable[str] = [line.strip() for line in text.splitlines() if line.strip()]
+    return "; ".join(list(lines)[:3]) or "it printed nothing"
