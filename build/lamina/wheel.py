@@ -2,10 +2,9 @@
 
 A wheel is hostile until checked. The names of its entries, their sizes, their checksums and its RECORD are claims of
 whoever made it; each is held against the bytes, and one that does not hold ends in an error that names wheel and entry.
-Nothing is ever written to a path taken from a wheel.
+Nothing is ever written to a path taken from a wheel. The zip itself is :mod:`lamina.archive`'s.
 
-Sources: the binary distribution format (packaging.python.org/specifications/binary-distribution-format), PEP 427,
-and the ZIP application note (APPNOTE.TXT 6.3.10) for the structures.
+Sources: the binary distribution format (packaging.python.org/specifications/binary-distribution-format) and PEP 427.
 """
 
 from __future__ import annotations
@@ -15,45 +14,22 @@ import contextlib
 import csv
 import hashlib
 import mmap
-import struct
-import unicodedata
 import zlib
-from collections.abc import Iterator, Mapping
-from email.message import Message
 from email.parser import BytesParser
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from lamina.errors import IntegrityError, LaminaError, UnsafeWheelError
-
-#: Compression methods that a wheel may use (APPNOTE 4.4.5); pip and uv write and read these two.
-STORED, DEFLATED = 0, 8
-
-#: A wheel of more entries, or of more bytes when unpacked, is taken for a bomb: thirty times Lambda's quota.
-MOST_ENTRIES = 500_000
-MOST_BYTES = 8 * 1024**3
-#: No metadata file needs more; RECORD of the largest known wheels is under 3 MiB.
-MOST_METADATA_BYTES = 64 * 1024**2
+from lamina.archive import REPORT, Entry, directory, inflate
+from lamina.errors import IntegrityError, UnsafeWheelError
 
 if TYPE_CHECKING:
-    from zipfile import ZipInfo as _ZipInfo
+    from collections.abc import Iterator, Mapping
+    from email.message import Message
+    from pathlib import Path
 
-_CHUNK = 1024 * 1024
-_LOCAL = struct.Struct("<4sHHHHHIIIHH")
-_LOCAL_SIGNATURE = b"PK\x03\x04"
-_FLAG_ENCRYPTED, _FLAG_DESCRIPTOR, _FLAG_STRONG = 0x1, 0x8, 0x40
-_TYPE_MASK, _TYPE_FOLDER, _TYPE_FILE, _TYPE_LINK = 0o170000, 0o040000, 0o100000, 0o120000
+__all__ = ["MOST_METADATA_BYTES", "Entry", "Wheel", "hasher", "open_wheel", "sha256_of_record"]
 
-
-class Entry(NamedTuple):
-    """One file of a wheel. Sizes and offset are bytes; the offset is that of its data in the wheel."""
-
-    name: str
-    method: int
-    crc: int
-    compressed: int
-    size: int
-    offset: int
+#: No metadata file needs more; RECORD of the largest known wheels is under 3 MiB.
+MOST_METADATA_BYTES = 64 * 1024**2
 
 
 class Wheel:
@@ -70,7 +46,7 @@ class Wheel:
         try:
             parsed = wheel_filename.WheelFilename.parse(filename)
         except wheel_filename.ParseError as error:
-            raise UnsafeWheelError(f"{filename}: not the name of a wheel", hint=_REPORT) from error
+            raise UnsafeWheelError(f"{filename}: not the name of a wheel", hint=REPORT) from error
         self.filename = filename
         self.entries = entries
         self._buffer = buffer
@@ -92,7 +68,7 @@ class Wheel:
             IntegrityError: the data does not inflate to exactly what the directory says.
         """
         crc = size = 0
-        for chunk in _inflate(self._buffer, entry, self.filename):
+        for chunk in inflate(self._buffer, entry, self.filename):
             crc = zlib.crc32(chunk, crc)
             size += len(chunk)
             yield chunk
@@ -100,7 +76,7 @@ class Wheel:
             raise IntegrityError(
                 f"{self.filename}: {entry.name}: holds {size:,} bytes with CRC-32 {crc:08x}; its directory says "
                 f"{entry.size:,} with {entry.crc:08x}",
-                hint=_REPORT,
+                hint=REPORT,
             )
 
     def read(self, entry: Entry) -> bytes:
@@ -119,7 +95,7 @@ class Wheel:
         if entry.size > MOST_METADATA_BYTES:
             raise UnsafeWheelError(
                 f"{self.filename}: {entry.name}: {entry.size:,} bytes of metadata is more than any wheel needs",
-                hint=_REPORT,
+                hint=REPORT,
             )
         return self.read(entry)
 
@@ -140,9 +116,9 @@ class Wheel:
                 algorithm, _, digest = stated.partition("=")
                 value = (algorithm.lower(), digest.rstrip("="))
                 if listed.setdefault(path.replace("\\", "/"), value) != value:
-                    raise IntegrityError(f"{where}: lists {path!r} twice with different hashes", hint=_REPORT)
+                    raise IntegrityError(f"{where}: lists {path!r} twice with different hashes", hint=REPORT)
         except csv.Error as error:
-            raise IntegrityError(f"{where}: cannot be read: {error}", hint=_REPORT) from error
+            raise IntegrityError(f"{where}: cannot be read: {error}", hint=REPORT) from error
         return listed
 
     def _find_dist_info(self) -> str:
@@ -152,7 +128,7 @@ class Wheel:
         found = sorted({top for entry in self.entries if (top := _top(entry.name)).endswith(".dist-info")})
         if len(found) != 1:
             what = "no .dist-info folder" if not found else f"{len(found)} .dist-info folders: {', '.join(found)}"
-            raise UnsafeWheelError(f"{self.filename}: has {what}; a wheel has exactly one", hint=_REPORT)
+            raise UnsafeWheelError(f"{self.filename}: has {what}; a wheel has exactly one", hint=REPORT)
         stem = found[0].removesuffix(".dist-info")
         name, _, version = stem.partition("-")
         try:
@@ -162,14 +138,14 @@ class Wheel:
         if not same:
             raise UnsafeWheelError(
                 f"{self.filename}: its metadata folder is {found[0]}: the name of the wheel says otherwise",
-                hint=_REPORT,
+                hint=REPORT,
             )
         return found[0]
 
     def _required(self, name: str) -> bytes:
         content = self.read_metadata_file(name)
         if content is None:
-            raise UnsafeWheelError(f"{self.filename}: has no {self.dist_info}/{name}", hint=_REPORT)
+            raise UnsafeWheelError(f"{self.filename}: has no {self.dist_info}/{name}", hint=REPORT)
         return content
 
     def _read_metadata(self) -> Message:
@@ -188,7 +164,7 @@ class Wheel:
             raise UnsafeWheelError(
                 f"{self.filename}: {self.dist_info}/METADATA: is about {stated or 'nothing'}; the name of the wheel "
                 f"says {self.name}",
-                hint=_REPORT,
+                hint=REPORT,
             )
         return metadata
 
@@ -205,9 +181,9 @@ def open_wheel(path: Path, filename: str) -> Iterator[Wheel]:
         try:
             buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except ValueError as error:  # an empty file cannot be mapped
-            raise IntegrityError(f"{filename}: is empty", hint=_REPORT) from error
+            raise IntegrityError(f"{filename}: is empty", hint=REPORT) from error
         try:
-            yield Wheel(filename, buffer, _directory(path, filename, buffer))
+            yield Wheel(filename, buffer, directory(path, filename, buffer))
         finally:
             with contextlib.suppress(BufferError):  # an error's traceback may still hold a view
                 buffer.close()
@@ -229,171 +205,6 @@ def hasher(algorithm: str) -> hashlib._Hash | None:
     return hashlib.new(algorithm) if algorithm in {"sha256", "sha384", "sha512"} else None
 
 
-def _directory(path: Path, filename: str, buffer: mmap.mmap) -> tuple[Entry, ...]:
-    """The checked entries, in the order of their data; folders are checked and left out."""
-    import zipfile
-
-    try:
-        with zipfile.ZipFile(path) as archive:
-            infos = archive.infolist()
-            end = archive.start_dir
-    except (zipfile.BadZipFile, ValueError, struct.error, EOFError, NotImplementedError, OverflowError) as error:
-        raise IntegrityError(f"{filename}: is not a readable zip: {error}", hint=_REPORT) from error
-    if len(infos) > MOST_ENTRIES:
-        raise UnsafeWheelError(
-            f"{filename}: {len(infos):,} entries; lamina reads at most {MOST_ENTRIES:,}", hint=_REPORT
-        )
-    total = sum(info.file_size for info in infos)
-    if total > MOST_BYTES:
-        raise UnsafeWheelError(
-            f"{filename}: unpacks to {total:,} bytes; lamina reads at most {MOST_BYTES:,}", hint=_REPORT
-        )
-    entries = []
-    reached = 0
-    for info in sorted(infos, key=lambda info: info.header_offset):
-        name = info.orig_filename
-        with _naming(filename, name):
-            _check_name(name)
-            _check_kind(info)
-            offset = _data_offset(info, buffer)
-            if info.header_offset < reached or offset + info.compress_size > end:
-                raise UnsafeWheelError("its data overlaps another entry's")
-            reached = offset + info.compress_size
-        if not name.endswith("/"):
-            entries.append(Entry(name, info.compress_type, info.CRC, info.compress_size, info.file_size, offset))
-        elif info.file_size:
-            raise UnsafeWheelError(f"{filename}: {name!r}: a folder with content", hint=_REPORT)
-    _check_collisions(filename, entries)
-    return tuple(entries)
-
-
-@contextlib.contextmanager
-def _naming(filename: str, name: str) -> Iterator[None]:
-    """Put wheel and entry before the message of what is raised inside."""
-    try:
-        yield
-    except LaminaError as error:
-        raise type(error)(f"{filename}: {name!r}: {error.message}", hint=error.hint or _REPORT) from None
-
-
-def _check_name(name: str) -> None:
-    """A relative path of plain segments, or an error; the rules hold on every host, so they are Windows' and POSIX's.
-
-    See the zip section of the packaging specifications, and CVE-2007-4559 for what happens otherwise.
-    """
-    if "\\" in name:
-        raise UnsafeWheelError("a backslash in a path")
-    if any(unicodedata.category(character) == "Cc" for character in name):
-        raise UnsafeWheelError("a control character in a path")
-    if name.startswith("/"):
-        raise UnsafeWheelError("an absolute path")
-    segments = name.removesuffix("/").split("/")
-    if len(segments[0]) > 1 and segments[0][1] == ":":
-        raise UnsafeWheelError("a path with a drive letter")
-    if ".." in segments:
-        raise UnsafeWheelError("a path that leaves the wheel")
-    if "" in segments or "." in segments:
-        raise UnsafeWheelError("a path with an empty segment")
-    try:
-        encoded = name.encode("utf-8")
-    except UnicodeEncodeError:
-        raise UnsafeWheelError("a path that is not UTF-8") from None
-    if len(encoded) > 1024 or any(len(segment.encode()) > 255 for segment in segments):  # noqa: PLR2004
-        raise UnsafeWheelError("a path longer than Linux accepts")
-
-
-def _check_kind(info: _ZipInfo) -> None:
-    if info.flag_bits & (_FLAG_ENCRYPTED | _FLAG_STRONG):
-        raise UnsafeWheelError("encrypted")
-    if info.compress_type not in (STORED, DEFLATED):
-        raise UnsafeWheelError(f"compressed by method {info.compress_type}; wheels are stored or deflated")
-    kind = (info.external_attr >> 16) & _TYPE_MASK
-    if kind == _TYPE_LINK:
-        raise UnsafeWheelError("a symbolic link; the wheel format has none, and installers differ on them")
-    if kind not in (0, _TYPE_FILE, _TYPE_FOLDER):
-        raise UnsafeWheelError("a device, socket or pipe")
-
-
-def _data_offset(info: _ZipInfo, buffer: mmap.mmap) -> int:
-    """Where the entry's data begins, after its local header, which must tell the same as the directory."""
-    start = info.header_offset
-    header = buffer[start : start + _LOCAL.size]
-    if len(header) < _LOCAL.size or header[:4] != _LOCAL_SIGNATURE:
-        raise IntegrityError("has no local header where the directory points")
-    _, _, flags, method, _, _, crc, compressed, size, name_length, extra_length = _LOCAL.unpack(header)
-    name = buffer[start + _LOCAL.size : start + _LOCAL.size + name_length]
-    try:
-        decoded = name.decode("utf-8" if flags & 0x800 else "cp437")
-    except UnicodeDecodeError:
-        decoded = ""
-    described = flags & _FLAG_DESCRIPTOR
-    # With a descriptor, and in zip64, sizes and CRC of the local header may be left open (APPNOTE 4.4.4, 4.5.3).
-    told = (
-        described or ((crc, compressed, size) == (info.CRC, info.compress_size, info.file_size)) or size == 0xFFFFFFFF
-    )
-    if decoded != info.orig_filename or method != info.compress_type or not told:
-        raise IntegrityError("its local header and the directory contradict each other")
-    data: int = start + _LOCAL.size + name_length + extra_length
-    return data
-
-
-def _check_collisions(filename: str, entries: list[Entry]) -> None:
-    """Refuse two entries of one name, also where only case or Unicode form differs, and a file used as a folder."""
-    seen: dict[str, str] = {}
-    folders: set[str] = set()
-    for entry in entries:
-        folded = _fold(entry.name)
-        other = seen.setdefault(folded, entry.name)
-        if other is not entry.name:
-            what = "is there twice" if other == entry.name else f"collides with {other!r} where case does not count"
-            raise UnsafeWheelError(f"{filename}: {entry.name!r}: {what}", hint=_REPORT)
-        parent = folded
-        while (cut := parent.rfind("/")) > 0 and (parent := parent[:cut]) not in folders:
-            folders.add(parent)
-    for folded in folders & seen.keys():
-        raise UnsafeWheelError(f"{filename}: {seen[folded]!r}: is a file and a folder", hint=_REPORT)
-
-
-def _fold(name: str) -> str:
-    return name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()
-
-
-def _inflate(buffer: mmap.mmap, entry: Entry, filename: str) -> Iterator[bytes]:
-    """The content in chunks, never more than one chunk beyond the stated size."""
-    start, end = entry.offset, entry.offset + entry.compressed
-    if entry.method == STORED:
-        for at in range(start, end, _CHUNK):
-            yield buffer[at : min(at + _CHUNK, end)]
-        return
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    produced = 0
-    try:
-        for at in range(start, end, _CHUNK):
-            pending = buffer[at : min(at + _CHUNK, end)]
-            while pending:
-                chunk = inflater.decompress(pending, _CHUNK)
-                produced += len(chunk)
-                if chunk:
-                    yield chunk
-                if produced > entry.size:
-                    return  # the caller's count is off already: enough said
-                pending = inflater.unconsumed_tail
-            if inflater.eof:
-                break
-        while not inflater.eof and (chunk := inflater.decompress(b"", _CHUNK)):
-            produced += len(chunk)
-            yield chunk
-    except zlib.error as error:
-        raise IntegrityError(f"{filename}: {entry.name}: does not inflate: {error}", hint=_REPORT) from error
-    if not inflater.eof or inflater.unused_data or at + _CHUNK < end:
-        raise IntegrityError(
-            f"{filename}: {entry.name}: its compressed data does not end where it should", hint=_REPORT
-        )
-
-
 def _top(name: str) -> str:
     head, slash, _ = name.partition("/")
     return head if slash else ""
-
-
-_REPORT = "Do not use this wheel. Tell its maintainers, and lock another version."
