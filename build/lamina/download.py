@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 import msgspec
 
 from lamina.errors import IndexAccessError, IntegrityError, MissingToolError
-from lamina.store import replace
+from lamina.files import replace
 from lamina.transport import TRIES, Interrupted, delay, redact
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""parts × decisions → layer: which entries ship, what is generated beside them, and where two packages collide."""
+"""parts and decisions → layer: which entries ship, what is generated beside them, and where two packages collide."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class _Merge:
 
 
 def _commands(index: Index, facts: Facts, interpreter: str) -> Iterable[Generated]:
-    """The commands of a package: its own scripts with the runtime's interpreter, and one for each console entry point."""
+    """The commands of a package: its own scripts with the runtime's interpreter, and its console entry points."""
     made: dict[str, bytes] = {}
     for name, content in facts.scripts:
         line, newline, rest = content.partition(b"\n")

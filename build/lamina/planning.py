@@ -11,14 +11,12 @@ from lamina.overlay import Generated
 from lamina.part.make import libdeflate
 from lamina.part.model import PLAIN, Decision, Facts, Index
 from lamina.plan import Plan
+from lamina.project import Order
 from lamina.prune.decide import decide
-from lamina.recipe import Recipe
-from lamina.target import Target
 
 
 def make_plan(
-    recipe: Recipe,
-    target: Target,
+    order: Order,
     overlay: Sequence[Generated],
     parts: Sequence[tuple[Index, Facts]],
     keys: Sequence[str],
@@ -27,6 +25,7 @@ def make_plan(
 
     ``keys`` are the parts' names in the store, in the same order. The plan's digest is empty: only writing tells it.
     """
+    recipe, target = order.recipe, order.target
     decisions = decide(parts, recipe.prune)
     shipping = [
         part

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lamina.errors import UsageError
+from lamina.files import replace
 
 #: Kinds of entries, and what each holds.
 KINDS: Mapping[str, str] = {
@@ -128,19 +129,6 @@ class Store:
         for kind in (*KINDS, "locks"):
             shutil.rmtree(self.root / kind, ignore_errors=True)
         return freed
-
-
-def replace(source: Path, target: Path) -> None:
-    """Rename over ``target``. On Windows a file that somebody reads cannot be replaced at once: try for two seconds."""
-    for attempt in range(20):
-        try:
-            source.replace(target)
-        except PermissionError:
-            if os.name != "nt" or attempt == 19:  # noqa: PLR2004
-                raise
-            time.sleep(0.1)
-        else:
-            return
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, int, float]]:

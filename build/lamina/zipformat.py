@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import struct
 
+#: Compression methods that wheels and layers use (APPNOTE 4.4.5).
 STORED, DEFLATED = 0, 8
 
-# 1 February 1980, midnight. Not the first day that DOS can tell: a layer unpacked in a zone east of UTC and packed again
-# in UTC would hold dates of 1979, which Python's zipfile refuses.
+# 1 February 1980, midnight. Not the first day that DOS can tell: a layer unpacked in a zone east of UTC and packed
+# again in UTC would hold dates of 1979, which Python's zipfile refuses.
 _TIME, _DATE = 0, 2 << 5 | 1
 _VERSION_NEEDED = 20
 _MADE_BY_UNIX = 3 << 8 | _VERSION_NEEDED
@@ -60,7 +61,8 @@ def end_of_directory(entries: int, directory_bytes: int, directory_offset: int) 
     stated = entries
     if entries > MOST_CLASSIC_ENTRIES:
         zip64 = _END64.pack(
-            b"PK\x06\x06", _END64.size - 12, _MADE_BY_UNIX, 45, 0, 0, entries, entries, directory_bytes, directory_offset
+            b"PK\x06\x06", _END64.size - 12, _MADE_BY_UNIX, 45, 0, 0, entries, entries, directory_bytes,
+            directory_offset
         ) + _LOCATOR64.pack(b"PK\x06\x07", 0, directory_offset + directory_bytes, 1)  # fmt: skip
         stated = MOST_CLASSIC_ENTRIES
     return zip64 + _END.pack(b"PK\x05\x06", 0, 0, stated, stated, directory_bytes, directory_offset, 0)

@@ -41,7 +41,7 @@ def check_size(artefact: str, unzipped: int, others: Sequence[Share], *, limit: 
 
 
 def check_zip(artefact: str, zipped: int, entries: int, quotas: Quotas) -> Iterator[Finding]:
-    """``needs-s3-upload`` above what a direct upload takes; ``too-many-entries`` above what a zip without zip64 holds."""
+    """``needs-s3-upload`` above what a direct upload takes; ``too-many-entries`` above what any reader takes."""
     if zipped > quotas.direct_upload:
         yield make(
             "needs-s3-upload",

@@ -8,6 +8,7 @@ import click
 
 from lamina.cli import common
 from lamina.pipeline import Built, build
+from lamina.project import order
 from lamina.report import machine
 from lamina.report.text import build_lines, package_table, publish_lines, saving_lines
 from lamina.runtimes import quotas
@@ -53,7 +54,7 @@ def command(
         for project, recipe, targets in common.chosen(recipes, wanted, store, everything=everything, output=output):
             fetch = common.fetcher(project, recipe, links, store, progress, offline=offline)
             for target in targets:
-                built = build(project, recipe, target, store=store, fetch=fetch, progress=progress)
+                built = build(order(project, recipe, target), store=store, fetch=fetch, progress=progress)
                 artefact = None if built.artefact is None else project.shown(built.artefact)
                 failed = failed or artefact is None
                 if as_json:
@@ -75,5 +76,5 @@ def _print(built: Built, artefact: str | None) -> None:
             click.echo(line)
     if artefact is not None:
         shown = Path(artefact).as_posix()
-        for line in publish_lines(built.manifest, shown, built.recipe.description, quotas()):
+        for line in publish_lines(built.manifest, shown, built.order.recipe.description, quotas()):
             click.echo(line)

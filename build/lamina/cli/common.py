@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import click
 
 from lamina.errors import UsageError
-from lamina.pipeline import Project, load_recipe
 from lamina.progress import Progress, Task
+from lamina.project import Project, load_recipe
 from lamina.recipe import Recipe, targets
 from lamina.store import Store, default_root
 from lamina.target import Target
 
 if TYPE_CHECKING:
-    from lamina.lock import Lock, LockedWheel
+    from lamina.lock import LockedWheel
 
 recipes_argument = click.argument("recipes", nargs=-1, metavar="[RECIPE]...")
 all_option = click.option("--all", "everything", is_flag=True, help="All recipes of the project.")
@@ -156,13 +156,13 @@ class TerminalProgress(Progress):
         self._bars: _Bars | None = None
 
     def stage(self, message: str) -> None:
+        """Print the message as a line."""
         if not self._quiet:
             click.echo(message, err=True)
 
     def task(self, label: str, total: int | None = None, *, unit: str = "bytes") -> Task:
-        if self._quiet:
-            return Task()
-        if not sys.stderr.isatty():
+        """Draw a bar, in a terminal."""
+        if self._quiet or not sys.stderr.isatty():
             return Task()
         from lamina.cli.bars import Bars
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from lamina import lock as locks
 from lamina.cli import common
 from lamina.errors import UsageError
-from lamina.plan import Planner
+from lamina.planner import Planner
+from lamina.project import order
 from lamina.report import machine
 from lamina.report.explain import path_lines, summary_lines
 
@@ -45,10 +45,7 @@ def command(
     [(project, recipe, targets)] = common.chosen([recipe_name], wanted, store, everything=False)
     fetch = common.fetcher(project, recipe, links, store, progress, offline=offline)
     for target in targets:
-        lock_path = locks.lock_path(project.recipe_path, recipe.name, target)
-        lock = locks.read(lock_path)
-        locks.check(lock, recipe, target, project.shown(lock_path))
-        planner = Planner(recipe, target, lock, project.root, store, fetch, progress)
+        planner = Planner(order(project, recipe, target), store, fetch, progress)
         parts, decisions = planner.decisions()
         indexes = [index for index, _ in parts]
         if as_json:

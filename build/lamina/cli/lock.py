@@ -12,7 +12,8 @@ import msgspec
 from lamina import lock as locks
 from lamina.cli import common
 from lamina.errors import MissingLockError, UsageError
-from lamina.pipeline import Project, put
+from lamina.files import put
+from lamina.project import Project
 from lamina.recipe import Recipe
 from lamina.report import machine
 from lamina.target import Target
@@ -96,7 +97,7 @@ def _told(project: Project, path: Path, lock: locks.Lock, what: str, *, as_json:
     return machine.Lock(project.shown(path), what == "written", len(lock.wheels), size)
 
 
-def _lock(  # noqa: PLR0913
+def _lock(
     project: Project,
     recipe: Recipe,
     target: Target,

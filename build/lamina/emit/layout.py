@@ -39,7 +39,7 @@ def draw(layer: Layer, keys: Sequence[str], compress: Callable[[bytes], bytes]) 
 
 
 def _coalesced(pick: Iterable[Entry]) -> Iterable[int]:
-    """Neighbouring entries as one range each: start, length, start, length, …"""
+    """Neighbouring entries as one range each: start, length, start, length and so on."""
     start = end = 0
     for entry in pick:
         if entry.offset != end:

@@ -1,4 +1,4 @@
-"""The manifest: what an artefact is, what is in it, what was found and what was proven. Contract; readers are CI jobs."""
+"""The manifest: what an artefact is, what is in it, what was found and what was proven. A contract."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Proof(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What stands beside the artefact. After a failed build ``sha256`` and ``code_sha256`` are null: there is no artefact."""
+    """What stands beside the artefact. After a failed build ``sha256`` and ``code_sha256`` are null."""
 
     name: str
     target: str

@@ -1,7 +1,7 @@
 """blueprint → zip: ranges of the parts copied as they are, generated files after them, and a sorted directory.
 
-Nothing is unpacked, compressed or decided here: a :class:`Blueprint` is everything that a zip is made of, so that making
-it again means copying bytes. :mod:`lamina.emit.layout` draws it.
+Nothing is unpacked, compressed or decided here: a :class:`Blueprint` is everything that a zip is made of, so that
+making it again means copying bytes. :mod:`lamina.emit.layout` draws it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Piece(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Blueprint(msgspec.Struct, frozen=True, array_like=True):
-    """Everything one zip is made of. ``generated`` holds headers and data of the generated files; ``directory`` ends it."""
+    """Everything one zip is made of. ``generated``: the generated files with headers; ``directory`` ends it."""
 
     pieces: tuple[Piece, ...]
     generated: bytes

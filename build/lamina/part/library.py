@@ -54,9 +54,7 @@ def is_sound(store: Store, key: str) -> bool:
     """Whether the part is there and its data still has the digest that its index remembers. Reads all of it."""
     index = load_index(store, key)
     return (
-        index is not None
-        and load_facts(store, key) is not None
-        and _sha256(data_path(store, key)) == index.data_sha256
+        index is not None and load_facts(store, key) is not None and _sha256(data_path(store, key)) == index.data_sha256
     )
 
 
@@ -95,8 +93,8 @@ def _make(store: Store, locked: LockedWheel, path: Path, fetch: Fetch) -> None:
         if is_sound(store, key):  # another build was here first
             return
         path = _verified(locked, path, fetch)
-        with open_wheel(path, locked.filename) as wheel, store.create(data_path(store, key)) as data:
-            with data.open("wb") as out:
+        with store.create(data_path(store, key)) as data:
+            with open_wheel(path, locked.filename) as wheel, data.open("wb") as out:
                 index, facts = make(wheel, locked.sha256, out, libdeflate)
         for suffix, value in ((".facts", facts), (".index", index)):
             with store.create(store.path("parts", key, suffix)) as beside:
@@ -104,7 +102,7 @@ def _make(store: Store, locked: LockedWheel, path: Path, fetch: Fetch) -> None:
 
 
 def _verified(locked: LockedWheel, path: Path, fetch: Fetch) -> Path:
-    """The path of a wheel that has the digest of the lock; one in the store that has not is removed and fetched again."""
+    """The path of a wheel that has the lock's digest; one in the store that has not is fetched again."""
     found = _sha256(path)
     if found != locked.sha256:
         path.unlink(missing_ok=True)

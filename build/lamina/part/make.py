@@ -115,8 +115,9 @@ def make(wheel: wheels.Wheel, wheel_sha256: str, out: IO[bytes], compress: Compr
 def _places(wheel: wheels.Wheel) -> Iterator[_Place]:
     """Map the wheel's schemes to the layer (binary distribution format, "Installing a wheel").
 
-    The layer's prefix is ``/opt``: purelib and platlib are ``python/``, scripts ``bin/``, data the root, so that what a
-    wheel puts into ``data/lib`` stands in ``/opt/lib``, where Lambda's loader looks. Headers have no place: an empty path.
+    The layer's prefix is ``/opt``: purelib and platlib are ``python/``, scripts ``bin/``, data the root, so that what
+    a wheel puts into ``data/lib`` stands in ``/opt/lib``, where Lambda's loader looks. Headers have no place: an empty
+    path.
     """
     signatures = {f"{wheel.dist_info}/{name}" for name in ("RECORD", "RECORD.jws", "RECORD.p7s")}
     taken: dict[str, str] = {}
@@ -195,13 +196,13 @@ def _data(wheel: wheels.Wheel, entry: wheels.Entry, compress: Compress) -> tuple
 
 
 def _depends_on_target(content: bytes) -> bool:
-    """Whether a script's first line must be rewritten: ``#!python`` asks for the interpreter; CRLF breaks the kernel's."""
+    """Whether a script's first line must be rewritten: for ``#!python``, and for a CRLF that the kernel trips over."""
     line = content[:1024].partition(b"\n")[0]
     return line.startswith(b"#!python") or (line.startswith(b"#!") and line.endswith(b"\r"))
 
 
 def _is_licence(wheel: wheels.Wheel) -> Callable[[str], bool]:
-    """Tells licence files of the metadata: the folder of PEP 639, those METADATA names, the customary names before it."""
+    """Tells licence files: the folder of PEP 639, those METADATA names, the customary names before it."""
     stated = {str(value).strip() for value in wheel.metadata.get_all("License-File", [])}
 
     def is_licence(inner: str) -> bool:

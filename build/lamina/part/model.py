@@ -15,9 +15,10 @@ PLAIN, ELF, SCRIPT = 0, 1, 2
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
-    """One file of a part. ``offset`` and ``length`` are those of header and data together, in bytes, in the part's data.
+    """One file of a part. ``offset`` and ``length`` are those of header and data together, in bytes of the data.
 
-    ``path`` is the path in the layer (``python/numpy/__init__.py``). The wheel's ``.data`` folders are resolved already.
+    ``path`` is the path in the layer (``python/numpy/__init__.py``). The wheel's ``.data`` folders are resolved
+    already.
     """
 
     path: str
@@ -66,9 +67,10 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
     """What is known of a part's content, found once, when it is made.
 
     ``metadata`` is METADATA's header as ``(key, value)`` pairs in order. ``licences`` are the licence files of the
-    ``.dist-info`` folder as ``(path, text)``, ``sboms`` its embedded bills of materials (PEP 770) likewise. ``scripts`` are ``(name, content)`` of the wheel's own scripts whose first
-    line depends on the target. ``sources`` tells of each Python file, by layer path, what it imports and names; ``.pth`` files
-    and scripts are among them. ``headers_dropped`` counts files of the wheel's ``headers`` scheme.
+    ``.dist-info`` folder as ``(path, text)``, ``sboms`` its embedded bills of materials (PEP 770) likewise.
+    ``scripts`` are ``(name, content)`` of the wheel's own scripts whose first line depends on the target. ``sources``
+    tells of each Python file, by layer path, what it imports and names; ``.pth`` files and scripts are among them.
+    ``headers_dropped`` counts files of the wheel's ``headers`` scheme.
     """
 
     metadata: tuple[tuple[str, str], ...]
@@ -83,8 +85,9 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
 class Decision(msgspec.Struct, frozen=True, array_like=True):
     """What became of one file, and why.
 
-    ``path`` is the path in the layer, ``size`` its unpacked bytes. ``rule`` says who proposed: a rule's name, ``metadata``,
-    ``keep`` or ``drop``. ``reason`` is the veto's, where the file stays, else what the proposal rests on.
+    ``path`` is the path in the layer, ``size`` its unpacked bytes. ``rule`` says who proposed: a rule's name,
+    ``metadata``, ``keep`` or ``drop``. ``reason`` is the veto's, where the file stays, else what the proposal rests
+    on.
     """
 
     path: str

@@ -16,8 +16,8 @@ _ROOT = "python/"
 def decide(parts: Sequence[tuple[Index, Facts]], prune: Prune) -> list[list[Decision]]:
     """One list of decisions for each part, in the order of its entries; an entry that nothing was said about ships.
 
-    Precedence: ``keep``, then ``drop``, then metadata and rules, of which the rules alone can be vetoed: what the recipe
-    states is the recipe's to answer for.
+    Precedence: ``keep``, then ``drop``, then metadata and rules, of which the rules alone can be vetoed: what the
+    recipe states is the recipe's to answer for.
     """
     keep, drop = _matcher(prune.keep), _matcher(prune.drop)
     stated = [_stated(index, facts, prune, keep, drop) for index, facts in parts]
@@ -94,7 +94,7 @@ def _inside(index: Index) -> list[str]:
 
 
 def _matcher(globs: Sequence[str]) -> re.Pattern[str] | None:
-    """One pattern for all globs: ``*`` and ``?`` stay inside a folder, ``**`` crosses, a trailing ``/`` means all below."""
+    """One pattern for all globs: ``*`` and ``?`` stay in a folder, ``**`` crosses, a last ``/`` means all below."""
     if not globs:
         return None
     return re.compile("|".join(f"(?:{_translate(glob)})" for glob in globs))

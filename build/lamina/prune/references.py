@@ -1,8 +1,8 @@
 """The veto: kept code keeps what it refers to, across all packages of a layer, to a fixpoint.
 
-A proposal of the rules stands only as long as nothing that ships needs the file. What needs a file is told from the facts
-of the parts (imports and literals of every source), so nothing is parsed here. In doubt a file stays: an import too many
-costs bytes, one too few breaks a package.
+A proposal of the rules stands only as long as nothing that ships needs the file. What needs a file is told from the
+facts of the parts (imports and literals of every source), so nothing is parsed here. In doubt a file stays: an import
+too many costs bytes, one too few breaks a package.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Vetoes:
         return {number}.union(*(self._tops[top] for top in tops if top in self._tops))
 
     def _star(self, imported: Import, module: str, is_package: bool, path: str) -> None:  # noqa: FBT001
-        """``from package import *`` imports the modules that the package's ``__all__`` names (language reference 7.11)."""
+        """``from package import *`` imports modules that its ``__all__`` names (language reference 7.11)."""
         plain = Import(imported.module, imported.level, (), imported.lazy, imported.guarded)
         for package in resolve(plain, module, is_package):
             start = package.replace(".", "/") + "/__init__.py"

@@ -1,13 +1,14 @@
 """The named rules, as data. A rule only proposes: kept code that refers to a file keeps it (:mod:`.references`).
 
-What is *not* here matters as much: no rule takes ``*.txt``, ``*.md``, ``*.rst`` or dot-files by their ending, none takes
-folders called ``test``, ``testing`` or ``_tests``, and none reaches into a ``.dist-info``. Packages that break otherwise
-are listed in ``tests/integration``; the figures behind each choice come from 746 distributions.
+What is *not* here matters as much: no rule takes ``*.txt``, ``*.md``, ``*.rst`` or dot-files by their ending, none
+takes folders called ``test``, ``testing`` or ``_tests``, and none reaches into a ``.dist-info``. Packages that break
+otherwise are listed in ``tests/integration``; the figures behind each choice come from 746 distributions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 
@@ -44,7 +45,7 @@ _MODULE_ENDINGS = (".py", ".so", ".pyd")
 
 
 def propose(paths: Iterable[str], rules: Iterable[str]) -> dict[str, str]:
-    """Path → name of the first rule, in the order of :data:`RULES`, that would drop it. Paths are relative to ``python/``."""
+    """Path → name of the first rule that would drop it. Paths are relative to ``python/``."""
     chosen = set(rules)
     active = [(name, rule) for name, rule in RULES.items() if name in chosen]
     everything = tuple(paths)
@@ -61,7 +62,7 @@ def propose(paths: Iterable[str], rules: Iterable[str]) -> dict[str, str]:
     return proposed
 
 
-def _takes(rule: Rule, folders: list[str], name: str, modules: Set[str]) -> bool:
+def _takes(rule: Rule, folders: list[str], name: str, modules: AbstractSet[str]) -> bool:
     if not rule.folders.isdisjoint(folders) or name in rule.names:
         return True
     if not name.endswith(rule.endings or "/"):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
+from lamina.lock import canonical
 from lamina.part.model import Decision, Facts, Index
 from lamina.part.scan import resolve
 from lamina.prune.references import module_name
 from lamina.prune.rules import RULES, propose
-from lamina.recipe import Prune
+from lamina.recipe import Prune, Recipe
 
 _ROOT = "python/"
 _MOST = 10
@@ -26,15 +28,18 @@ class Saving(msgspec.Struct, frozen=True):
 
 
 def largest(
-    parts: Sequence[tuple[Index, Facts]], decisions: Sequence[Sequence[Decision]], prune: Prune, required: Sequence[str]
+    parts: Sequence[tuple[Index, Facts]], decisions: Sequence[Sequence[Decision]], recipe: Recipe
 ) -> list[Saving]:
     """The ten largest things that could go, the largest first.
 
     These are packages that the recipe does not name itself and folders of packages, both only where no code that ships
     imports them as it is imported; what rules would drop that are not switched on; and what rules proposed but
-    references kept. ``required`` are the names of the recipe's own packages.
+    references kept.
     """
+    from packaging.requirements import Requirement
+
     found: list[Saving] = []
+    required = {canonical(Requirement(text).name) for text in recipe.requirements}
     needed = _needed(parts, decisions)
     for (index, _), said in zip(parts, decisions, strict=True):
         gone = {decision.path for decision in said if decision.dropped}
@@ -46,7 +51,7 @@ def largest(
                 Saving(sum(ships.values()), f"{index.name} {index.version}, which another package requires", how)
             )
         found += _folders(index, ships, needed)
-        found += _rules(index, ships, prune)
+        found += _rules(index, ships, recipe.prune)
         found += _kept(index, said)
     found.sort(key=lambda saving: (-saving.bytes, saving.what))
     return [saving for saving in found[:_MOST] if saving.bytes]
@@ -70,7 +75,7 @@ def _needed(parts: Sequence[tuple[Index, Facts]], decisions: Sequence[Sequence[D
     return needed
 
 
-def _folders(index: Index, ships: dict[str, int], needed: Set[str]) -> Iterator[Saving]:
+def _folders(index: Index, ships: dict[str, int], needed: AbstractSet[str]) -> Iterator[Saving]:
     """Folders directly below a package's own: parts that a function may never import."""
     sizes: dict[str, int] = defaultdict(int)
     for path, size in ships.items():

@@ -24,7 +24,7 @@ def summary_lines(indexes: Sequence[Index], decisions: Sequence[Sequence[Decisio
 
 
 def path_lines(indexes: Sequence[Index], decisions: Sequence[Sequence[Decision]], path: str) -> Iterator[str]:
-    """Every file at or below ``path``, in the layer or relative to ``python/``: whether it ships, by which rule, and why."""
+    """Every file at or below ``path`` (also relative to ``python/``): whether it ships, by which rule, and why."""
     wanted = path.strip("/").removeprefix("python/")
     for index, said in zip(indexes, decisions, strict=True):
         spoken = {decision.path: decision for decision in said}

@@ -1,4 +1,4 @@
-"""What commands print with ``--json``, as types, and the JSON schema that is shipped for it (``output.schema.json``)."""
+"""What commands print with ``--json``, as types, and the JSON schema that is shipped for it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Build(msgspec.Struct, frozen=True):
 
 
 class Lock(msgspec.Struct, frozen=True):
-    """``lamina lock``: one target. ``changes`` and ``held_back`` are sentences; ``fetch_bytes`` the size of all wheels."""
+    """``lamina lock``: one target. ``changes`` and ``held_back`` are sentences."""
 
     path: str
     written: bool

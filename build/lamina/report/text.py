@@ -21,10 +21,12 @@ def build_lines(manifest: Manifest, artefact: str | None, *, warm: bool, notes: 
     if artefact is None:
         yield f"{title}: no artefact; what was found stands below"
     else:
+        sizes = f"{manifest.zipped_bytes:,} bytes zipped, {manifest.unzipped_bytes:,} unzipped"
         yield f"{title}: {artefact}{' (warm: composed from the store)' if warm else ''}"
-        yield f"  {manifest.zipped_bytes:,} bytes zipped, {manifest.unzipped_bytes:,} unzipped, {manifest.entries:,} files"
+        yield f"  {sizes}, {manifest.entries:,} files"
         yield f"  sha256 {manifest.sha256}"
-    yield f"  {len(manifest.packages)} packages: {shipped:,} bytes ship, {pruned:,} do not (lamina explain {manifest.name})"
+    ships = f"{shipped:,} bytes ship, {pruned:,} do not"
+    yield f"  {len(manifest.packages)} packages: {ships} (lamina explain {manifest.name})"
     yield from finding_lines(manifest.findings)
     for note in notes:
         yield f"  note: {note}"

@@ -20,7 +20,8 @@ def measure(recipe: Recipe, target: Target, *, root: Path, output: Path) -> list
     A recipe's size is that of its last build for the same target, in ``output``.
 
     Raises:
-        UsageError: a recipe of the stack was not built yet, a zip cannot be read, a source of the function is not there.
+        UsageError: a recipe of the stack was not built yet, a zip cannot be read, a source of the function is not
+        there.
     """
     shares = [_share(entry, target, root, output) for entry in recipe.budget.stack]
     if recipe.function is not None:

@@ -1,0 +1,124 @@
+"""Plans in the store: recalled, made, carried out, and made again where the store was damaged.
+
+A plan is stored under the name of all it was made from. The digest that it remembers doubles as the check of the store:
+another digest for the same plan means a damaged part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+import lamina
+from lamina import lock as locks
+from lamina.emit import zip as zips
+from lamina.errors import IntegrityError
+from lamina.lock import LockedWheel, canonical
+from lamina.overlay import read_overlay
+from lamina.part.library import Fetch, data_path, ensure, load_facts, load_index, part_key
+from lamina.part.model import Decision, Facts, Index
+from lamina.plan import FORMAT, Plan
+from lamina.progress import Progress
+from lamina.project import Order
+from lamina.store import Store
+
+
+class Planner:
+    """Plans of one recipe, target and lock: recalled, made, carried out, and healed where the store was damaged."""
+
+    def __init__(self, order: Order, store: Store, fetch: Fetch, progress: Progress) -> None:
+        self.order, self.store, self.fetch, self.progress = order, store, fetch, progress
+        recipe, target = order.recipe, order.target
+        self.overlay = read_overlay(order.project.root / "layers" / recipe.name / "overlay")
+        omitted = {canonical(omit.name) for omit in recipe.omit}
+        self.wheels = [wheel for wheel in order.lock.wheels if wheel.name not in omitted]
+        self.keys = [part_key(wheel.sha256) for wheel in self.wheels]
+        made_from = (
+            f"plan {FORMAT}",
+            lamina.__version__,
+            self.keys,
+            recipe.name,
+            recipe.description,
+            recipe.prune,
+            target.name,
+            target.runtime.interpreter,
+            [(file.path, hashlib.sha256(file.content).hexdigest()) for file in self.overlay],
+        )
+        self.key = hashlib.sha256(msgspec.json.encode(made_from)).hexdigest()
+
+    def recall(self) -> Plan | None:
+        """The plan that is remembered for exactly this, if one is."""
+        try:
+            return msgspec.msgpack.decode(self.store.path("plans", self.key).read_bytes(), type=Plan)
+        except (OSError, msgspec.MsgspecError):
+            return None
+
+    def make(self) -> Plan:
+        """Parts, decisions, layer, plan. Its digest is not known before it is written."""
+        from lamina.planning import make_plan
+
+        locks.verify(self.order.lock, self.order.target)
+        ensure(self.store, self.wheels, self.fetch, verify=True, progress=self.progress)
+        self.progress.stage("deciding what ships")
+        parts = load_parts(self.store, self.wheels)
+        plan, decisions = make_plan(self.order, self.overlay, parts, self.keys)
+        with self.store.create(self.store.path("plans", self.key, ".decisions")) as beside:
+            beside.write_bytes(msgspec.msgpack.encode(decisions))
+        return plan
+
+    def decisions(self) -> tuple[list[tuple[Index, Facts]], list[list[Decision]]]:
+        """The parts, and what was decided for each; remembered, or made now."""
+        path = self.store.path("plans", self.key, ".decisions")
+        indexes = [load_index(self.store, key) for key in self.keys]
+        if not path.exists() or None in indexes:
+            self.make()
+        said = msgspec.msgpack.decode(path.read_bytes(), type=list[list[Decision]])
+        return load_parts(self.store, self.wheels), said
+
+    def write(self, plan: Plan, path: Path) -> Plan:
+        """Write the zip to ``path`` and return the plan with its digest.
+
+        The digest that a plan remembers is the check of the store: another one, or a part that is not there, means
+        damage, and then parts and plan are made again.
+        """
+        digest = self._write(plan, path)
+        if digest is None or (plan.sha256 and digest != plan.sha256):
+            self.progress.stage("the store was damaged: making its parts again")
+            plan = self.make()
+            digest = self._write(plan, path)
+        if digest is None:
+            raise IntegrityError(
+                f"{self.store.root}: parts vanish while they are read", hint="Run lamina cache clear, then build again."
+            )
+        if plan.sha256 == digest:
+            return plan
+        plan = msgspec.structs.replace(plan, sha256=digest)
+        with self.store.create(self.store.path("plans", self.key)) as beside:
+            beside.write_bytes(msgspec.msgpack.encode(plan))
+        return plan
+
+    def _write(self, plan: Plan, path: Path) -> str | None:
+        try:
+            with path.open("wb") as out:
+                return zips.write(plan.blueprint, lambda key: data_path(self.store, key), out)
+        except (FileNotFoundError, EOFError, ValueError):
+            return None
+
+
+def load_parts(store: Store, wheels: Sequence[LockedWheel]) -> list[tuple[Index, Facts]]:
+    """Index and facts of these wheels' parts, which must be in the store.
+
+    Raises:
+        IntegrityError: one is not, although it was made a moment ago.
+    """
+    parts = []
+    for wheel in wheels:
+        key = part_key(wheel.sha256)
+        index, facts = load_index(store, key), load_facts(store, key)
+        if index is None or facts is None:
+            raise IntegrityError(f"{store.root}: the part of {wheel.filename} is gone", hint="Run the build again.")
+        parts.append((index, facts))
+    return parts
