@@ -8,7 +8,8 @@ Precedence, for each of the two settings by itself, the first that is set and no
 Further indexes come before the default one, and a project is taken from the first index that has it (as uv does; pip
 mixes them, which lets a public project of the same name take a private one's place). Folders of wheels are asked
 beside the index; they come from the recipe or the command line. No configuration file is read, and no other variable
-of pip or uv but ``UV_INDEX_<NAME>_USERNAME`` and ``_PASSWORD`` of a named index.
+of pip or uv but ``UV_INDEX_<NAME>_USERNAME`` and ``_PASSWORD`` of a named index. Trusted authorities are those of
+``SSL_CERT_FILE``, ``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE`` or ``PIP_CERT``, else the libraries' own.
 
 An index is a URL, ``http(s)`` or ``file``, or a path, of a tree as PEP 503 lays it out.
 """

@@ -155,9 +155,7 @@ def check(lock: Lock, recipe: Recipe, target: Target, where: str) -> None:
     if lock.target != target.name:
         raise StaleLockError(f"{where}: made for {lock.target}, not for {target.name}", hint=hint)
     if lock.inputs != inputs_digest(recipe, target):
-        message = (
-            f"{where}: stale: made from other requirements, constraints, folders or indexes than {recipe.name} states"
-        )
+        message = f"{where}: stale: the recipe now states other requirements, constraints, folders or indexes"
         raise StaleLockError(message, hint=hint)
 
 

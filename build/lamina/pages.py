@@ -7,7 +7,7 @@ import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
 import msgspec
@@ -239,26 +239,32 @@ def _project(name: str, page: ProjectPage) -> Project:
 
 def _wheels(name: str, packages: Iterable[DistributionPackage]) -> Iterable[IndexFile]:
     for package in packages:
-        known = _wheel_name(package.filename) if package.package_type == "wheel" else None
-        if known is None or known[0] != name:
-            continue
-        digest = package.digests.get("sha256", "").lower()
-        yield IndexFile(
-            package.filename,
-            known[1],
-            _CREDENTIALS.sub("", package.url),
-            digest if _SHA256.fullmatch(digest) else None,
-            package.size,
-            package.requires_python or None,
-            package.is_yanked,
-        )
+        for filename in _filenames(package):
+            known = _wheel_name(filename)
+            if known is not None and known[0] == name:
+                digest = package.digests.get("sha256", "").lower()
+                yield IndexFile(
+                    filename,
+                    known[1],
+                    _CREDENTIALS.sub("", package.url),
+                    digest if _SHA256.fullmatch(digest) else None,
+                    package.size,
+                    package.requires_python or None,
+                    package.is_yanked,
+                )
+                break
 
 
 def _sources(name: str, packages: Iterable[DistributionPackage]) -> Iterable[str]:
     for package in packages:
-        known = _source_name(package.filename) if package.package_type == "sdist" else None
+        known = next(filter(None, map(_source_name, _filenames(package))), None)
         if known is not None and known[0] == name:
             yield known[1]
+
+
+def _filenames(package: DistributionPackage) -> tuple[str, str]:
+    """What a file may be called: as the page says, or as its address ends; some pages show other texts (PEP 503)."""
+    return package.filename, unquote(urlsplit(package.url).path.rpartition("/")[2])
 
 
 _CREDENTIALS = re.compile(r"(?<=://)[^\s/?#]*@")
@@ -269,6 +275,8 @@ def _wheel_name(filename: str) -> tuple[str, str] | None:
     from packaging.utils import InvalidWheelFilename, parse_wheel_filename
     from packaging.version import InvalidVersion
 
+    if not filename.endswith(".whl"):
+        return None
     try:
         name, version, _, _ = parse_wheel_filename(filename)
     except (InvalidWheelFilename, InvalidVersion):
@@ -280,6 +288,8 @@ def _source_name(filename: str) -> tuple[str, str] | None:
     from packaging.utils import InvalidSdistFilename, parse_sdist_filename
     from packaging.version import InvalidVersion
 
+    if not filename.endswith((".tar.gz", ".zip")):
+        return None
     try:
         name, version = parse_sdist_filename(filename)
     except (InvalidSdistFilename, InvalidVersion):

@@ -65,6 +65,7 @@ def resolve(  # noqa: PLR0913 - every effect is handed in
     from lamina.resolve.complete import locked_wheels
     from lamina.resolve.held import held_back
     from lamina.resolve.settle import Settler, kept_pins
+    from lamina.resolve.uv import Uv
     from lamina.store import Store, default_root
 
     indexes = indexes.anchored(base)
@@ -72,7 +73,7 @@ def resolve(  # noqa: PLR0913 - every effect is handed in
     pins = {} if upgrade else kept_pins(previous, upgrade_packages)
     progress.stage(f"resolving {recipe.name} for {target.name}")
     with IndexClient(indexes, offline=offline, store=store) as client:
-        settler = Settler(recipe, target, client, env)
+        settler = Settler(recipe, target, client, Uv(indexes, env, offline=offline))
         settled = settler.settle(pins, refresh=not offline and (upgrade or bool(upgrade_packages)))
         wheels = locked_wheels(settler, settled, previous, pins, store=store, progress=progress)
         lock = Lock(target.name, settler.uv.version(), inputs_digest(recipe, target), wheels, recipe.name)

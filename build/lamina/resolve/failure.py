@@ -154,9 +154,7 @@ def _other_targets(settler: Settler, releases: Sequence[Sequence[IndexFile]]) ->
 
 def _offer(version: Version, files: Sequence[IndexFile]) -> str:
     """For which Pythons and platforms a version has wheels."""
-    pythons = sorted(
-        {_python(file) for file in files}, key=lambda text: [int(part) for part in re.findall(r"\d+", text)]
-    )
+    pythons = sorted({_python(file) for file in files}, key=lambda text: (*map(int, re.findall(r"\d+", text)), text))
     platforms = sorted({platform for file in files for platform in _platforms(file)})
     return f"{version} has wheels for {', '.join(pythons)} on {', '.join(platforms)}"
 

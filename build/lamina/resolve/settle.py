@@ -41,12 +41,12 @@ class Settled(msgspec.Struct, frozen=True):
 class Settler:
     """One recipe for one target, with what answers questions about it."""
 
-    def __init__(self, recipe: Recipe, target: Target, client: IndexClient, env: Mapping[str, str]) -> None:
+    def __init__(self, recipe: Recipe, target: Target, client: IndexClient, uv: Uv) -> None:
         self.recipe = recipe
         self.target = target
         self.client = client
         self.fit = Fit(target)
-        self.uv = Uv(client.indexes, env, offline=client.offline)
+        self.uv = uv
         self.requirements = active(recipe.requirements, target)
         self.constraints = active(recipe.constraints, target)
         self.provided = {canonical(name) for name in recipe.provided}

@@ -165,7 +165,8 @@ def parse(stdout: str, stderr: str = "") -> Answer:
             word = line.lstrip().removeprefix("#").strip().removeprefix("via").strip()
             if word and not word.startswith("-"):  # "-r -" and "-c FILE" are the inputs themselves
                 parents[current].add(canonical(word.partition("[")[0]))
-    warnings = tuple(line.partition(":")[2].strip() for line in stderr.splitlines() if line.startswith("warning:"))
+    said = (line.partition(":")[2].strip() for line in stderr.splitlines() if line.startswith("warning:"))
+    warnings = tuple(line for line in said if "yanked" in line or " extra " in line)  # the others are on uv itself
     return Answer(versions, {name: frozenset(found) for name, found in parents.items()}, frozenset(extras), warnings)
 
 

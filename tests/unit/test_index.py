@@ -1,0 +1,205 @@
+"""One configuration of indexes: its precedence, its secrets, and what folders and pages offer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lamina.errors import IndexAccessError, UsageError
+from lamina.index import IndexClient, Indexes, from_environment, redact
+from lamina.pages import IndexFile, Project
+from lamina.store import Store
+
+A, B, C = "https://a.invalid/simple", "https://b.invalid/simple", "https://c.invalid/simple"
+
+
+@pytest.mark.parametrize(
+    ("env", "default", "extra"),
+    [
+        ({}, None, ()),
+        ({"UV_DEFAULT_INDEX": A, "UV_INDEX_URL": B, "PIP_INDEX_URL": C}, A, ()),
+        ({"UV_INDEX_URL": B, "PIP_INDEX_URL": C}, B, ()),
+        ({"PIP_INDEX_URL": C + "/"}, C, ()),
+        ({"UV_DEFAULT_INDEX": "  ", "PIP_INDEX_URL": C}, C, ()),
+        (
+            {"UV_INDEX": f"{A} {B}", "UV_EXTRA_INDEX_URL": C, "PIP_EXTRA_INDEX_URL": "https://d.invalid"},
+            None,
+            (A, B, C),
+        ),
+        ({"UV_INDEX": f"mine={A}"}, None, (A,)),
+        ({"PIP_EXTRA_INDEX_URL": f"{A}\n{B} {A}"}, None, (A, B)),
+        ({"UV_DEFAULT_INDEX": A, "PIP_EXTRA_INDEX_URL": B}, A, (B,)),
+        ({"PIP_FIND_LINKS": "/wheels", "UV_FIND_LINKS": "/wheels", "PIP_CONFIG_FILE": "/pip.conf"}, None, ()),
+    ],
+)
+def test_precedence(env: dict[str, str], default: str | None, extra: tuple[str, ...]) -> None:
+    assert from_environment(env) == Indexes(default, extra)
+
+
+@pytest.mark.parametrize(
+    ("env", "expected"),
+    [
+        ({}, None),
+        ({"PIP_CERT": "/p"}, "/p"),
+        ({"PIP_CERT": "/p", "CURL_CA_BUNDLE": "/c", "REQUESTS_CA_BUNDLE": "/r"}, "/r"),
+        ({"SSL_CERT_FILE": "/s", "REQUESTS_CA_BUNDLE": "/r"}, "/s"),
+    ],
+)
+def test_certificates(env: dict[str, str], expected: str | None) -> None:
+    assert from_environment(env).certificates == expected
+
+
+def test_folders_come_from_the_caller_and_start_from_the_base(tmp_path: Path) -> None:
+    found = from_environment({}, ["wheels", str(tmp_path / "other")], tmp_path / "project")
+    assert found.find_links == (str(tmp_path / "project" / "wheels"), str(tmp_path / "other"))
+
+
+def test_a_folder_can_be_an_index(tmp_path: Path) -> None:
+    assert from_environment({"UV_INDEX": str(tmp_path)}).extra == (tmp_path.resolve().as_uri(),)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("nowhere/simple", "UV_INDEX: 'nowhere/simple' is neither a URL nor a folder"),
+        ("ftp://u:secret@a.invalid", "UV_INDEX: ftp://***@a.invalid: an index of this kind cannot be asked"),
+    ],
+)
+def test_what_is_no_index(value: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        from_environment({"UV_INDEX": value})
+    assert caught.value.message == message
+
+
+def test_credentials_leave_the_url() -> None:
+    found = from_environment({"UV_DEFAULT_INDEX": "https://me:p%40ss%2Fword@a.invalid:8443/simple/"})
+    assert found.default == "https://a.invalid:8443/simple"
+    assert found.credential("https://a.invalid:8443/simple/numpy/") == ("me", "p@ss/word")
+    assert found.credential("https://a.invalid:8443/files/numpy.whl") == ("me", "p@ss/word")
+    assert found.credential("https://a.invalid/simple/numpy/") is None
+    assert found.credential("https://evil.invalid/?https://a.invalid:8443/simple/") is None
+    assert found.with_credential("https://a.invalid:8443/simple") == "https://me:p%40ss%2Fword@a.invalid:8443/simple"
+    assert found.with_credential(B) == B
+
+
+def test_credentials_of_a_named_index() -> None:
+    env = {"UV_INDEX": f"my-own={A}", "UV_INDEX_MY_OWN_USERNAME": "me", "UV_INDEX_MY_OWN_PASSWORD": "secret"}
+    assert from_environment(env).credential(A + "/x/") == ("me", "secret")
+
+
+def test_two_indexes_on_one_host_keep_their_own() -> None:
+    found = from_environment({"UV_INDEX": "https://u1:one@a.invalid/team https://u2:two@a.invalid/team-b"})
+    assert found.credential("https://a.invalid/team/x/") == ("u1", "one")
+    assert found.credential("https://a.invalid/team-b/x/") == ("u2", "two")
+
+
+def test_nothing_shows_a_secret() -> None:
+    found = from_environment({"UV_DEFAULT_INDEX": "https://me:s3cr%40t@a.invalid/simple"})
+    assert "s3cr" not in repr(found)
+    assert found.redact("failed: https://me:s3cr%40t@a.invalid/simple and s3cr@t alone") == (
+        "failed: https://***@a.invalid/simple and *** alone"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("see https://a.invalid/x", "see https://a.invalid/x"),
+        ("(http://u:p@a.invalid:80/x)", "(http://***@a.invalid:80/x)"),
+        ("http://u:p@ss@a.invalid/x", "http://***@a.invalid/x"),
+        ("http://token@a.invalid http://b.invalid", "http://***@a.invalid http://b.invalid"),
+        ("https://a.invalid/f.whl?X-Signature=abc&x=1 next", "https://a.invalid/f.whl?*** next"),
+        ("someone@a.invalid", "someone@a.invalid"),
+    ],
+)
+def test_redaction(text: str, expected: str) -> None:
+    assert redact(text) == expected
+
+
+def page(root: Path, project: str, *links: str) -> None:
+    folder = root / project
+    folder.mkdir(parents=True)
+    folder.joinpath("index.html").write_text("<!DOCTYPE html><html><body>" + "".join(links) + "</body></html>")
+
+
+def test_pages_of_an_index_in_a_folder(tmp_path: Path) -> None:
+    page(
+        tmp_path,
+        "foo-bar",
+        f'<a href="../files/Foo.Bar-1.0-py3-none-any.whl#sha256={"ab" * 32}" data-requires-python="&gt;=3.9">x</a>',
+        '<a href="../files/foo_bar-1.1-py3-none-any.whl" data-yanked="bad">foo_bar-1.1-py3-none-any.whl</a>',
+        '<a href="../files/foo_bar-2.0.tar.gz">foo_bar-2.0.tar.gz</a>',
+        '<a href="../files/other-1.0-py3-none-any.whl">other-1.0-py3-none-any.whl</a>',
+        '<a href="../files/foo_bar-x-py3-none-any.whl">foo_bar-x-py3-none-any.whl</a>',
+        '<a href="https://u:p@a.invalid/foo_bar-1.2-py3-none-any.whl#md5=00">foo_bar-1.2-py3-none-any.whl</a>',
+    )
+    with IndexClient(Indexes(tmp_path.as_uri())) as client:
+        found = client.project("Foo.Bar")
+        assert client.files("missing") == []
+    files, odd = tmp_path.as_uri() + "/files/", "Foo.Bar-1.0-py3-none-any.whl"
+    assert found.sources == {"2.0"}
+    assert found.wheels == (
+        IndexFile(odd, "1.0", files + odd, "ab" * 32, None, ">=3.9"),
+        IndexFile("foo_bar-1.1-py3-none-any.whl", "1.1", files + "foo_bar-1.1-py3-none-any.whl", yanked=True),
+        IndexFile("foo_bar-1.2-py3-none-any.whl", "1.2", "https://a.invalid/foo_bar-1.2-py3-none-any.whl"),
+    )  # fmt: skip
+
+
+def test_the_first_index_that_has_a_project_is_the_only_one(tmp_path: Path) -> None:
+    page(tmp_path / "private", "foo", '<a href="foo-1.0-py3-none-any.whl">foo-1.0-py3-none-any.whl</a>')
+    page(tmp_path / "public", "foo", '<a href="foo-9.0-py3-none-any.whl">foo-9.0-py3-none-any.whl</a>')
+    page(tmp_path / "public", "bar", '<a href="bar-1.0-py3-none-any.whl">bar-1.0-py3-none-any.whl</a>')
+    indexes = Indexes((tmp_path / "public").as_uri(), ((tmp_path / "private").as_uri(),))
+    with IndexClient(indexes) as client:
+        assert [file.version for file in client.files("foo")] == ["1.0"]
+        assert [file.version for file in client.files("bar")] == ["1.0"]
+        assert [[file.version for file in one.wheels] for one in client.everywhere("foo")] == [["1.0"], ["9.0"]]
+
+
+def test_folders_of_wheels_come_first_and_beside(tmp_path: Path, forge: Callable[..., Path]) -> None:
+    wheel = forge("foo", "1.0")
+    (wheel.parent / "notes.txt").write_text("no wheel")
+    (wheel.parent / "foo-0.9.tar.gz").write_bytes(b"")
+    page(
+        tmp_path / "index",
+        "foo",
+        *(f'<a href="{name}">{name}</a>' for name in (wheel.name, "foo-2.0-py3-none-any.whl")),
+    )
+    with IndexClient(Indexes((tmp_path / "index").as_uri(), find_links=(str(wheel.parent),))) as client:
+        found = client.project("foo")
+        assert next(file.url for file in client.local("foo")) == wheel.as_uri()
+    assert found.sources == {"0.9"}
+    assert [(file.version, file.path == wheel) for file in found.wheels] == [("1.0", True), ("2.0", False)]
+    assert found.wheels[0].size == wheel.stat().st_size
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    indexes = Indexes(tmp_path.as_uri(), find_links=(str(tmp_path / "no"),))
+    with IndexClient(indexes) as client, pytest.raises(UsageError) as caught:
+        client.files("foo")
+    assert caught.value.message == f"find-links: {tmp_path / 'no'}: No such file or directory"
+    assert caught.value.hint == "Correct find-links in the recipe, or --find-links."
+
+
+def test_offline_answers_what_was_asked_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lamina.pages import Remote
+
+    store = Store(tmp_path)
+    known = Project(
+        "foo", found=True, wheels=(IndexFile("foo-1.0-py3-none-any.whl", "1.0", A + "/f"),), sources=frozenset({"0.9"})
+    )
+    answers = {"foo": known, "gone": None}
+    monkeypatch.setattr(Remote, "_asked", lambda _, name: answers[name])
+    with IndexClient(Indexes(A), store=store) as client:
+        assert client.project("foo") == known
+        assert not client.project("gone").found
+    with IndexClient(Indexes(A), store=store, offline=True) as client:
+        assert client.project("foo") == known
+        assert not client.project("gone").found
+        with pytest.raises(IndexAccessError) as caught:
+            client.files("new")
+    assert caught.value.message == f"new: offline, and {A} was never asked about it"
+    with IndexClient(Indexes(B), store=store, offline=True) as client, pytest.raises(IndexAccessError):
+        client.files("foo")  # another index was asked, not this one
