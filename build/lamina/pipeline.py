@@ -25,7 +25,7 @@ from lamina.runtimes import quotas
 from lamina.store import Store
 
 if TYPE_CHECKING:
-    from lamina.prune.savings import Saving
+    from lamina.prune.model import Saving
 
 #: What stands beside an artefact's manifest, and goes with it.
 _SUFFIXES = (".zip", ".cdx.json", ".notices.txt")

@@ -19,10 +19,11 @@ from lamina.errors import IntegrityError
 from lamina.lock import LockedWheel, canonical
 from lamina.overlay import read_overlay
 from lamina.part.library import Fetch, data_path, ensure, load_facts, load_index, part_key
-from lamina.part.model import Decision, Facts, Index
+from lamina.part.model import Facts, Index
 from lamina.plan import FORMAT, Plan
 from lamina.progress import Progress
 from lamina.project import Order
+from lamina.prune.model import Decision
 from lamina.store import Store
 
 

@@ -9,10 +9,11 @@ from lamina.emit import manifest as manifests
 from lamina.layer import Layer, assemble, shipped_by_package
 from lamina.overlay import Generated
 from lamina.part.make import libdeflate
-from lamina.part.model import PLAIN, Decision, Facts, Index
+from lamina.part.model import PLAIN, Facts, Index
 from lamina.plan import Plan
 from lamina.project import Order
 from lamina.prune.decide import decide
+from lamina.prune.model import Decision
 
 
 def make_plan(

@@ -50,7 +50,7 @@ class _Commands(click.Group):
 )
 @click.version_option(lamina.__version__, prog_name="lamina")
 def cli() -> None:
-    r"""Build AWS Lambda layers for Python: resolved for the target, slimmed without breaking, the same bytes everywhere.
+    r"""Build AWS Lambda layers for Python: for the target, slimmed without breaking, reproducible.
 
     A recipe is a TOML file in recipes/; its lock stands in recipes/locks/, what is built goes to dist/.
 

@@ -36,8 +36,8 @@ def command(
 ) -> int:
     """Tell what a layer leaves out, what it keeps, and why.
 
-    Without PATH: for each package and rule how much went and how much stayed, with the reasons. With PATH, of a file or
-    folder in the layer: every file there, the rule that speaks of it, and what keeps it.
+    Without PATH: for each package and rule how much went and how much stayed, with the reasons. With PATH, a file or
+    folder in the layer or a package's name: every file there, the rule that speaks of it, and what keeps it.
     """
     store = common.open_store()
     progress = common.TerminalProgress()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from lamina.part.model import Decision, Facts, Index
+from lamina.part.model import Facts, Index
 from lamina.prune import metadata, rules
+from lamina.prune.model import Decision
 from lamina.prune.references import Package, Vetoes
 from lamina.recipe import Prune
 

@@ -6,25 +6,16 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 
-import msgspec
-
 from lamina.lock import canonical
-from lamina.part.model import Decision, Facts, Index
+from lamina.part.model import Facts, Index
 from lamina.part.scan import resolve
+from lamina.prune.model import Decision, Saving
 from lamina.prune.references import module_name
 from lamina.prune.rules import RULES, propose
 from lamina.recipe import Prune, Recipe
 
 _ROOT = "python/"
 _MOST = 10
-
-
-class Saving(msgspec.Struct, frozen=True):
-    """One thing that could go: its unpacked bytes, what it is, and how the recipe says so."""
-
-    bytes: int
-    what: str
-    how: str
 
 
 def largest(

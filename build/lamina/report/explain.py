@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from lamina.part.model import Decision, Index
+from lamina.part.model import Index
+from lamina.prune.model import Decision
 
 _MOST_REASONS = 3
 
@@ -24,13 +25,13 @@ def summary_lines(indexes: Sequence[Index], decisions: Sequence[Sequence[Decisio
 
 
 def path_lines(indexes: Sequence[Index], decisions: Sequence[Sequence[Decision]], path: str) -> Iterator[str]:
-    """Every file at or below ``path`` (also relative to ``python/``): whether it ships, by which rule, and why."""
+    """Every file at or below ``path`` (also relative to ``python/``, or a package's name), and why."""
     wanted = path.strip("/").removeprefix("python/")
     for index, said in zip(indexes, decisions, strict=True):
         spoken = {decision.path: decision for decision in said}
         for entry in index.entries:
             inside = entry.path.removeprefix("python/")
-            if wanted and inside != wanted and not inside.startswith(wanted + "/"):
+            if wanted not in {inside, index.name} and not inside.startswith(wanted + "/"):
                 continue
             decision = spoken.get(entry.path)
             if decision is None:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from lamina.emit.manifest import Manifest
-from lamina.prune.savings import Saving
+from lamina.prune.model import Saving
 
 
 class Build(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from lamina.emit.manifest import Manifest, Package
 from lamina.findings import Finding
-from lamina.prune.savings import Saving
+from lamina.prune.model import Saving
 from lamina.runtimes import Quotas
 
 _SEVERITIES = ("error", "warning", "note")
