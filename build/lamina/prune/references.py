@@ -13,9 +13,12 @@ from typing import NamedTuple
 
 from lamina.part.model import EntryPoint
 from lamina.part.scan import Import, Source, resolve
+from lamina.prune.rules import RULES
 
 #: Importers that take a module's name as a string; where one is called, bare literals may be names of modules.
 _IMPORTERS = frozenset({"import_module", "__import__", "find_spec", "attach", "attach_stub", "LazyLoader"})
+#: Names of the folders that rules propose.
+_FOLDERS = frozenset[str]().union(*(rule.folders for rule in RULES.values()))
 #: Names that stand in so many folders that a literal of that name tells nothing about one of them.
 _ANYWHERE = frozenset({"__init__.py", "conftest.py", "setup.py", "__main__.py"})
 
@@ -61,6 +64,8 @@ class Vetoes:
             for path, source in package.sources.items():
                 if path not in self._proposed:
                     self._queue.append((path, source, number))
+                elif not source.readable:
+                    self._keep(path, "cannot be read as Python, so nobody can tell what it is for")
         while self._queue:
             path, source, number = self._queue.popleft()
             self._follow(path, source, number)
@@ -75,6 +80,7 @@ class Vetoes:
             if "*" in imported.names:
                 self._star(imported, module, is_package, path)
         self._follow_strings(path, source, module, is_package, number)
+        self._follow_dynamic(path, source, module, is_package)
         if "attach_stub" in source.calls:
             self._keep(path + "i", f"read by attach_stub in {path}")
 
@@ -96,6 +102,26 @@ class Vetoes:
                     known = self._known(source, number)
                 if not known.isdisjoint(self._owners[candidate]):
                     self._keep(candidate, f"named in {path}")
+
+    def _follow_dynamic(self, path: str, source: Source, module: str, is_package: bool) -> None:  # noqa: FBT001
+        """Names that are computed: ``import_module(f"pkg.tests.{name}")`` may mean every module there.
+
+        Only what the call itself spells of a proposed folder counts. A name that is computed whole comes from a list of
+        literals, which is looked at like every literal, or from a listing of the folder, which then lists what ships.
+        """
+        package = module if is_package else module.rpartition(".")[0]
+        for call in source.dynamic:
+            spelled = {*call.prefix.split("."), *call.suffix.split(".")}
+            if spelled.isdisjoint(_FOLDERS):
+                continue
+            dots = len(call.prefix) - len(call.prefix.lstrip("."))
+            prefix = call.prefix
+            if dots:
+                parents = package.split(".")
+                prefix = ".".join((*parents[: len(parents) - dots + 1], call.prefix.lstrip(".")))
+            for name in self._modules:
+                if name.startswith(prefix) and name.endswith(call.suffix):
+                    self._want(name, f"may be meant by {call.call} in {path}")
 
     def _known(self, source: Source, number: int) -> set[int]:
         """The packages whose files a module may mean by a bare file name: its own, and those it imports or names."""
