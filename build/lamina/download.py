@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 18
 
+#: Bytes read from a connection at once. When it breaks, what was read of the last piece is lost: so, not too many.
+_PIECE = 1 << 15
+
 #: A try that brought this many bytes was worth it: the count of failures in a row begins again.
 _WORTHWHILE = 1 << 20
 
@@ -130,7 +133,8 @@ def survey(filename: str, url: str, *, store: Store, transport: Transport, task:
         try:
             for attempt in range(1, TRIES + 1):
                 try:
-                    digest = _copied(_chunks(_asked(transport, url, 0), transport), beside, meter)
+                    with transport.watch(_asked(transport, url, 0)) as answer:
+                        digest = _copied(_chunks(answer, transport), beside, meter)
                     break
                 except _CutError as cut:
                     if attempt == TRIES:
@@ -186,18 +190,18 @@ def _attempt(wanted: Wanted, partial: Path, transport: Transport, meter: _Meter)
     """Continue ``partial`` with one request; return when it is the file wanted."""
     digest, have = _resumed(partial)
     if have < wanted.size:
-        answer = _asked(transport, wanted.url, have)
-        if have and not _continues(answer, have, wanted):
-            digest, have = hashlib.sha256(), 0
-        with partial.open("ab" if have else "wb") as file:
-            meter.at(have)
-            for chunk in _chunks(answer, transport):
-                have += len(chunk)
-                if have > wanted.size:
-                    break
-                file.write(chunk)
-                digest.update(chunk)
+        with transport.watch(_asked(transport, wanted.url, have)) as answer:
+            if not _continues(answer, have, wanted):
+                digest, have = hashlib.sha256(), 0
+            with partial.open("ab" if have else "wb") as file:
                 meter.at(have)
+                for chunk in _chunks(answer, transport):
+                    have += len(chunk)
+                    if have > wanted.size:
+                        break
+                    file.write(chunk)
+                    digest.update(chunk)
+                    meter.at(have)
     if have < wanted.size:
         raise _CutError(f"the transfer ended after {have} of {wanted.size} bytes")
     if have > wanted.size:
@@ -241,11 +245,13 @@ def _continues(answer: requests.Response, have: int, wanted: Wanted) -> bool:
         _WrongError: the range is not the one asked for, or the file there has another size.
     """
     if answer.status_code not in {_PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE}:
+        stated = answer.headers.get("Content-Length", "")
+        if stated.isdigit() and int(stated) != wanted.size and not answer.headers.get("Content-Encoding"):
+            raise _WrongError(f"{wanted.size} bytes", f"{stated} bytes")
         return False
     stated = answer.headers.get("Content-Range", "")
     if stated.startswith(f"bytes {have}-") and stated.rpartition("/")[2] in {"*", str(wanted.size)}:
         return True
-    answer.close()
     raise _WrongError(f"bytes {have} to {wanted.size}", stated or "no range")
 
 
@@ -258,16 +264,15 @@ def _chunks(answer: requests.Response, transport: Transport) -> Iterator[bytes]:
     """
     import requests
 
-    with transport.watch(answer):
-        try:
-            for chunk in answer.iter_content(_CHUNK):
-                if transport.stop.is_set():
-                    raise Interrupted
-                yield chunk
-        except requests.exceptions.RequestException as error:
+    try:
+        for chunk in answer.iter_content(_PIECE):
             if transport.stop.is_set():
-                raise Interrupted from error
-            raise _CutError("the connection broke") from error
+                raise Interrupted
+            yield chunk
+    except requests.exceptions.RequestException as error:
+        if transport.stop.is_set():
+            raise Interrupted from error
+        raise _CutError("the connection broke") from error
 
 
 def _give_up(filename: str, url: str, cut: _CutError) -> NoReturn:
