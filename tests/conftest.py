@@ -15,7 +15,7 @@ import pytest
 Content = str | bytes
 
 
-def wheel_bytes(
+def wheel_bytes(  # noqa: PLR0913 - everything in which wheels differ
     name: str = "pkg",
     version: str = "1.0",
     files: Mapping[str, Content] | None = None,
@@ -24,9 +24,16 @@ def wheel_bytes(
     record: Mapping[str, str] | None = None,
     requires: tuple[str, ...] = (),
     stored: bool = False,
+    dist_info: str = "",
+    modes: Mapping[str, int] | None = None,
+    without: tuple[str, ...] = (),
 ) -> bytes:
-    """A wheel with these files; ``metadata`` adds to ``.dist-info``, ``record`` replaces single hashes in RECORD."""
-    dist_info = f"{name}-{version}.dist-info"
+    """A wheel with these files.
+
+    ``metadata`` adds to ``.dist-info``, ``record`` replaces single hashes in RECORD, ``modes`` are of single files,
+    ``without`` leaves files of the finished ``.dist-info`` out, and ``dist_info`` is another name for that folder.
+    """
+    dist_info = dist_info or f"{name}-{version}.dist-info"
     entries: dict[str, bytes] = {path: _bytes(content) for path, content in (files or {}).items()}
     lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
     lines += [f"Requires-Dist: {requirement}" for requirement in requires]
@@ -47,7 +54,10 @@ def wheel_bytes(
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED) as archive:
         for path, content in entries.items():
-            archive.writestr(zipfile.ZipInfo(path, (2020, 1, 1, 0, 0, 0)), content, archive.compression)
+            info = zipfile.ZipInfo(path, (2020, 1, 1, 0, 0, 0))
+            info.external_attr = ((modes or {}).get(path, 0o644) | 0o100000) << 16
+            if path.removeprefix(f"{dist_info}/") not in without:
+                archive.writestr(info, content, archive.compression)
     return out.getvalue()
 
 
@@ -55,11 +65,19 @@ def _bytes(content: Content) -> bytes:
     return content.encode() if isinstance(content, str) else content
 
 
+@pytest.fixture(scope="session")
+def make_wheel() -> Callable[..., bytes]:
+    """:func:`wheel_bytes`, for tests that write the wheel themselves."""
+    return wheel_bytes
+
+
 @pytest.fixture
 def forge(tmp_path: Path) -> Callable[..., Path]:
     """Write a wheel as :func:`wheel_bytes` makes it into a folder of the test, and return its path."""
 
-    def write(name: str = "pkg", version: str = "1.0", *args: object, tag: str = "py3-none-any", **kwargs: object) -> Path:
+    def write(
+        name: str = "pkg", version: str = "1.0", *args: object, tag: str = "py3-none-any", **kwargs: object
+    ) -> Path:
         folder = tmp_path / "wheels"
         folder.mkdir(exist_ok=True)
         path = folder / f"{name}-{version}-{tag}.whl"

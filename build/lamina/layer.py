@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from lamina.findings import Finding, make
 from lamina.overlay import Generated, kind_of
-from lamina.part.model import COMMAND_GROUPS, PLAIN, Decision, Entry, Facts, Index
+from lamina.part.model import COMMAND_GROUPS, PLAIN, Entry, Facts, Index
+from lamina.prune.model import Decision
 
 _ROOT = "python/"
 
@@ -106,11 +107,10 @@ def _commands(index: Index, facts: Facts, interpreter: str) -> Iterable[Generate
     """The commands of a package: its own scripts with the runtime's interpreter, and its console entry points."""
     made: dict[str, bytes] = {}
     for name, content in facts.scripts:
-        line, newline, rest = content.partition(b"\n")
-        words = line.removeprefix(b"#!").strip().partition(b" ")
-        if words[0] in {b"python", b"pythonw"}:
-            line = b" ".join(filter(None, (b"#!" + interpreter.encode(), words[2])))
-        made[name] = line.rstrip(b"\r") + newline + rest
+        line, _, rest = content.partition(b"\n")
+        # The whole line goes, options included, and pythonw or python3 count as well: so does every installer.
+        line = b"#!" + interpreter.encode() if line.startswith(b"#!python") else line.rstrip(b"\r")
+        made[name] = line + b"\n" + rest
     own = {entry.path for entry in index.entries}
     for point in facts.entry_points:
         if point.group in COMMAND_GROUPS and point.name not in made and f"bin/{point.name}" not in own:

@@ -13,30 +13,31 @@ import base64
 import contextlib
 import csv
 import hashlib
+import io
 import mmap
-import zlib
-from email.parser import BytesParser
+from email.parser import HeaderParser
 from typing import TYPE_CHECKING
 
-from lamina.archive import REPORT, Entry, directory, inflate
+from lamina.archive import REPORT, Entry, content, directory
 from lamina.errors import IntegrityError, UnsafeWheelError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
     from email.message import Message
     from pathlib import Path
 
 __all__ = ["MOST_METADATA_BYTES", "Entry", "Wheel", "hasher", "open_wheel", "sha256_of_record"]
 
-#: No metadata file needs more; RECORD of the largest known wheels is under 3 MiB.
+#: No wheel needs more for all files of its ``.dist-info`` folder; RECORD of the largest known wheels is under 3 MiB.
 MOST_METADATA_BYTES = 64 * 1024**2
 
 
 class Wheel:
     """An open wheel whose directory has been checked; use :func:`open_wheel`.
 
-    ``entries`` are its files in the order of their data, folders left out. ``dist_info`` and ``data_folder`` are the
-    names of those top-level folders.
+    ``entries`` are its files in the order of their data, folders left out. ``dist_info`` is the name of that top-level
+    folder; ``data_folders`` are those of installation schemes, of which a wheel has one or none.
     """
 
     def __init__(self, filename: str, buffer: mmap.mmap, entries: tuple[Entry, ...]) -> None:
@@ -53,8 +54,11 @@ class Wheel:
         self._by_name = {entry.name: entry for entry in entries}
         self.name = canonicalize_name(parsed.project)
         self.version = parsed.version
-        self.dist_info = self._find_dist_info()
-        self.data_folder = self.dist_info.removesuffix(".dist-info") + ".data"
+        tops = {top for entry in entries if (top := _top(entry.name))}
+        self.dist_info = self._find_dist_info(tops)
+        self.data_folders = frozenset(
+            top for top in tops if top.endswith(".data") and self._is_named(top[: -len(".data")])
+        )
         self.metadata = self._read_metadata()
 
     def raw(self, entry: Entry) -> memoryview:
@@ -67,17 +71,7 @@ class Wheel:
         Raises:
             IntegrityError: the data does not inflate to exactly what the directory says.
         """
-        crc = size = 0
-        for chunk in inflate(self._buffer, entry, self.filename):
-            crc = zlib.crc32(chunk, crc)
-            size += len(chunk)
-            yield chunk
-        if size != entry.size or crc != entry.crc:
-            raise IntegrityError(
-                f"{self.filename}: {entry.name}: holds {size:,} bytes with CRC-32 {crc:08x}; its directory says "
-                f"{entry.size:,} with {entry.crc:08x}",
-                hint=REPORT,
-            )
+        return content(self._buffer, entry, self.filename)
 
     def read(self, entry: Entry) -> bytes:
         """The whole content of one entry, verified as in :meth:`chunks`."""
@@ -90,14 +84,7 @@ class Wheel:
     def read_metadata_file(self, name: str) -> bytes | None:
         """The content of a file of the ``.dist-info`` folder, or ``None`` where there is none."""
         entry = self._by_name.get(f"{self.dist_info}/{name}")
-        if entry is None:
-            return None
-        if entry.size > MOST_METADATA_BYTES:
-            raise UnsafeWheelError(
-                f"{self.filename}: {entry.name}: {entry.size:,} bytes of metadata is more than any wheel needs",
-                hint=REPORT,
-            )
-        return self.read(entry)
+        return None if entry is None else self.read(entry)
 
     def record(self) -> Mapping[str, tuple[str, str]]:
         """RECORD as path → (algorithm, digest in URL-safe base64 without padding); both empty where it states none.
@@ -105,11 +92,11 @@ class Wheel:
         Raises:
             IntegrityError: RECORD is no CSV of three columns, or lists a path twice with different hashes.
         """
-        text = self._required("RECORD").decode("utf-8", errors="replace")
+        text = self._required("RECORD")
         listed: dict[str, tuple[str, str]] = {}
         where = f"{self.filename}: {self.dist_info}/RECORD"
         try:
-            for row in csv.reader(text.splitlines(), strict=True):
+            for row in csv.reader(io.StringIO(text, newline=""), strict=True):
                 if not row:
                     continue
                 path, stated, *_ = (*row, "")
@@ -121,44 +108,53 @@ class Wheel:
             raise IntegrityError(f"{where}: cannot be read: {error}", hint=REPORT) from error
         return listed
 
-    def _find_dist_info(self) -> str:
-        from packaging.utils import canonicalize_name
-        from packaging.version import InvalidVersion, Version
-
-        found = sorted({top for entry in self.entries if (top := _top(entry.name)).endswith(".dist-info")})
+    def _find_dist_info(self, tops: AbstractSet[str]) -> str:
+        found = sorted(top for top in tops if top.endswith(".dist-info"))
         if len(found) != 1:
             what = "no .dist-info folder" if not found else f"{len(found)} .dist-info folders: {', '.join(found)}"
             raise UnsafeWheelError(f"{self.filename}: has {what}; a wheel has exactly one", hint=REPORT)
-        stem = found[0].removesuffix(".dist-info")
-        name, _, version = stem.partition("-")
-        try:
-            same = canonicalize_name(name) == self.name and Version(version) == Version(self.version)
-        except InvalidVersion:
-            same = version == self.version
-        if not same:
+        if not self._is_named(found[0].removesuffix(".dist-info")):
             raise UnsafeWheelError(
                 f"{self.filename}: its metadata folder is {found[0]}: the name of the wheel says otherwise",
                 hint=REPORT,
             )
+        total = sum(entry.size for entry in self.entries if entry.name.startswith(found[0] + "/"))
+        if total > MOST_METADATA_BYTES:
+            raise UnsafeWheelError(
+                f"{self.filename}: {found[0]}: unpacks to {total:,} bytes; lamina reads at most "
+                f"{MOST_METADATA_BYTES:,} of metadata",
+                hint=REPORT,
+            )
         return found[0]
 
-    def _required(self, name: str) -> bytes:
-        content = self.read_metadata_file(name)
-        if content is None:
+    def _is_named(self, stem: str) -> bool:
+        """Whether ``name-version`` before ``.dist-info`` or ``.data`` is this wheel's, in whatever spelling."""
+        from packaging.utils import canonicalize_name
+        from packaging.version import InvalidVersion, Version
+
+        name, _, version = stem.partition("-")
+        try:
+            return canonicalize_name(name) == self.name and Version(version) == Version(self.version)
+        except InvalidVersion:
+            return canonicalize_name(name) == self.name and version == self.version
+
+    def _required(self, name: str) -> str:
+        found = self.read_metadata_file(name)
+        if found is None:
             raise UnsafeWheelError(f"{self.filename}: has no {self.dist_info}/{name}", hint=REPORT)
-        return content
+        return found.decode("utf-8", errors="replace")
 
     def _read_metadata(self) -> Message:
         from packaging.utils import canonicalize_name
 
-        layout = BytesParser().parsebytes(self._required("WHEEL"), headersonly=True)
+        layout = HeaderParser().parsestr(self._required("WHEEL"))
         version = str(layout.get("Wheel-Version", "")).strip()
         if version.partition(".")[0] != "1":
             raise UnsafeWheelError(
                 f"{self.filename}: {self.dist_info}/WHEEL: Wheel-Version is {version!r}; lamina knows version 1",
                 hint="Look for another wheel of this version, or for a newer lamina.",
             )
-        metadata = BytesParser().parsebytes(self._required("METADATA"), headersonly=False)
+        metadata = HeaderParser().parsestr(self._required("METADATA"))
         stated = canonicalize_name(str(metadata.get("Name", "")).strip())
         if stated != self.name:
             raise UnsafeWheelError(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import IO, NamedTuple
 
 from lamina import wheel as wheels
+from lamina.archive import REPORT, check_collisions, check_name, naming
 from lamina.errors import IntegrityError, UnsafeWheelError
 from lamina.part import model
 from lamina.part.scan import scan
@@ -21,7 +22,7 @@ Compress = Callable[[bytes], bytes]
 _LICENCE = re.compile(r"(?i)(licen[cs]e|copying|notice|authors|copyright)[^/]*")
 #: ``module:object.attribute``, extras left out (entry points specification, data model).
 _REFERENCE = re.compile(r"(?P<module>[\w.]+)\s*(:\s*(?P<attribute>[\w.]+)\s*)?(\[.*\])?$")
-#: The reader of a larger source file gains nothing: it is generated data.
+#: The reader of a larger source file gains nothing: it is generated data. Scripts are read whole up to this size.
 _MOST_SOURCE_BYTES = 16 * 1024**2
 #: Above this size a stored entry stays stored: libdeflate works on whole buffers.
 _MOST_DEFLATED_AT_ONCE = 256 * 1024**2
@@ -63,11 +64,12 @@ def make(wheel: wheels.Wheel, wheel_sha256: str, out: IO[bytes], compress: Compr
             headers += 1
             _consume(wheel, place.entry, record)
             continue
+        script = place.script and _is_text(wheel, place.entry)
         source = place.path.endswith((".py", ".pth")) and place.entry.size <= _MOST_SOURCE_BYTES
-        facts = _consume(wheel, place.entry, record, whole=source or place.script)
-        if source or (place.script and facts.content.startswith(b"#!python")):
+        facts = _consume(wheel, place.entry, record, whole=source or script)
+        if source or (script and b"python" in facts.content.partition(b"\n")[0]):
             sources[place.path] = scan(facts.content)
-        if place.script and _depends_on_target(facts.content):
+        if script and _depends_on_target(facts.content):
             scripts.append((place.path.removeprefix("bin/"), facts.content))
             continue
         method, data = _data(wheel, place.entry, compress)
@@ -119,14 +121,14 @@ def _places(wheel: wheels.Wheel) -> Iterator[_Place]:
     a wheel puts into ``data/lib`` stands in ``/opt/lib``, where Lambda's loader looks. Headers have no place: an empty
     path.
     """
-    signatures = {f"{wheel.dist_info}/{name}" for name in ("RECORD", "RECORD.jws", "RECORD.p7s")}
-    taken: dict[str, str] = {}
+    record = f"{wheel.dist_info}/RECORD"
+    taken = {f"python/{record}": record}
     for entry in wheel.entries:
-        if entry.name in signatures:
+        if entry.name in {record, f"{record}.jws", f"{record}.p7s"}:
             continue  # RECORD is written anew for what ships, and signatures of the old one would lie
         head, _, rest = entry.name.partition("/")
         script = False
-        if head != wheel.data_folder:
+        if head not in wheel.data_folders:
             path = f"python/{entry.name}"
         else:
             scheme, _, inner = rest.partition("/")
@@ -139,13 +141,12 @@ def _places(wheel: wheels.Wheel) -> Iterator[_Place]:
                 )
             root = roots[scheme]
             path = "" if root is None else root + inner
-        if path and path in taken:
+        if path and taken.setdefault(path, entry.name) != entry.name:
             raise UnsafeWheelError(
-                f"{wheel.filename}: {taken[path]!r} and {entry.name!r} would both become {path}",
-                hint="Do not use this wheel. Tell its maintainers, and lock another version.",
+                f"{wheel.filename}: {taken[path]!r} and {entry.name!r} would both become {path}", hint=REPORT
             )
-        taken[path] = entry.name
         yield _Place(entry, path, script)
+    check_collisions(wheel.filename, taken)
 
 
 class _Seen(NamedTuple):
@@ -166,7 +167,7 @@ def _consume(
     start = b""
     kept = []
     for chunk in wheel.chunks(entry):
-        start = start or chunk[:4]
+        start += chunk[: 4 - len(start)]
         sha256.update(chunk)
         if other is not None:
             other.update(chunk)
@@ -178,7 +179,7 @@ def _consume(
         if wheels.sha256_of_record(stated) != found:
             raise IntegrityError(
                 f"{wheel.filename}: {entry.name}: is not the file that RECORD describes: its {algorithm} differs",
-                hint="Do not use this wheel. Tell its maintainers, and lock another version.",
+                hint=REPORT,
             )
     kind = model.ELF if start == b"\x7fELF" else model.SCRIPT if start[:2] == b"#!" else model.PLAIN
     return _Seen(kind, digest, b"".join(kept))
@@ -193,6 +194,11 @@ def _data(wheel: wheels.Wheel, entry: wheels.Entry, compress: Compress) -> tuple
         if len(packed) < entry.size:
             return DEFLATED, packed
     return STORED, wheel.raw(entry)
+
+
+def _is_text(wheel: wheels.Wheel, entry: wheels.Entry) -> bool:
+    """Whether a script is one for an interpreter, and no binary of many megabytes, of which ruff's and uv's are two."""
+    return entry.size <= _MOST_SOURCE_BYTES and next(wheel.chunks(entry), b"").startswith(b"#!")
 
 
 def _depends_on_target(content: bytes) -> bool:
@@ -240,8 +246,10 @@ def _entry_points(wheel: wheels.Wheel) -> Iterator[model.EntryPoint]:
     for group in sorted(parser.sections()):
         for name, value in sorted(parser.items(group)):
             match = _REFERENCE.match(value.strip())
-            command = group in model.COMMAND_GROUPS
-            if command and (match is None or not match["attribute"] or "/" in name or name in {"", ".", ".."}):
-                raise IntegrityError(f"{where}: {name} = {value}: is no command", hint="Lock another version.")
+            if group in model.COMMAND_GROUPS:
+                if match is None or not match["attribute"] or not name or "/" in name:
+                    raise IntegrityError(f"{where}: {name} = {value}: is no command", hint="Lock another version.")
+                with naming(where, name):
+                    check_name(f"bin/{name}")
             if match is not None:
                 yield model.EntryPoint(group, name, match["module"], match["attribute"] or "")
