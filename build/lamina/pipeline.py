@@ -55,13 +55,12 @@ def build(order: Order, *, store: Store, fetch: Fetch, progress: Progress = SILE
         IndexAccessError, IntegrityError, UnsafeWheelError: a wheel could not be had or must not be used.
         UsageError: what shares the function cannot be measured.
     """
+    shares = _shares(order)
     planner = Planner(order, store, fetch, progress)
-    plan = planner.recall()
-    warm = plan is not None
-    plan = plan or planner.make()
+    plan = planner.recall() or planner.make()
     output = order.project.output
     artefact, report = output / f"{order.name}.zip", output / f"{order.name}.json"
-    findings = _judge(order, artefact.name, plan)
+    findings = _judge(order, artefact.name, plan, shares)
     output.mkdir(parents=True, exist_ok=True)
     if _fails(findings):
         for suffix in _SUFFIXES:
@@ -69,7 +68,7 @@ def build(order: Order, *, store: Store, fetch: Fetch, progress: Progress = SILE
         manifest = _describe(order, plan, findings)
         put(report, manifests.render(manifest))
         over = any(finding.code == "over-budget" for finding in findings)
-        return Built(order, manifest, None, warm, plan.notes, _savings(planner) if over else ())
+        return Built(order, manifest, None, planner.warm, plan.notes, _savings(planner) if over else ())
     progress.stage(f"writing {artefact.name}")
     with beside(artefact) as unfinished:
         plan = planner.write(plan, unfinished)
@@ -79,20 +78,25 @@ def build(order: Order, *, store: Store, fetch: Fetch, progress: Progress = SILE
     put(output / f"{order.name}.notices.txt", plan.notices)
     put(output / f"{order.name}.cdx.json", plan.sbom)
     put(report, manifests.render(manifest))
-    return Built(order, manifest, artefact, warm, plan.notes)
+    return Built(order, manifest, artefact, planner.warm, plan.notes)
 
 
-def _judge(order: Order, artefact: str, plan: Plan) -> tuple[Finding, ...]:
-    """The plan's own findings and those of the budget, with what the recipe accepts marked."""
-    recipe = order.recipe
-    found = [
-        *plan.findings,
-        *budget.check_size(
-            artefact, plan.unzipped_bytes, _shares(order), limit=recipe.budget.unzipped, warn=recipe.budget.warn
-        ),
-        *budget.check_zip(artefact, plan.blueprint.zipped_bytes, plan.entries, quotas()),
-    ]
-    return accept(found, recipe.accept)
+def _judge(order: Order, artefact: str, plan: Plan, shares: list[budget.Share]) -> tuple[Finding, ...]:
+    """The plan's own findings and those of the budget, with what the recipe accepts marked.
+
+    Nobody can accept what Lambda refuses: above its own quota ``over-budget`` stays an error.
+    """
+    recipe, limits = order.recipe, quotas()
+    size = [*budget.check_size(artefact, plan.unzipped_bytes, shares, recipe.budget)]
+    total = plan.unzipped_bytes + sum(share.bytes for share in shares)
+    found = accept([*plan.findings, *([] if total > limits.unzipped else size)], recipe.accept)
+    found = (*found, *(size if total > limits.unzipped else []))
+    if _fails(found):
+        return found  # there will be no zip to say something of
+    return (
+        *found,
+        *accept(budget.check_zip(artefact, plan.blueprint.zipped_bytes, plan.entries, limits), recipe.accept),
+    )
 
 
 def _fails(findings: tuple[Finding, ...]) -> bool:

@@ -18,7 +18,7 @@ from lamina.emit import zip as zips
 from lamina.errors import IntegrityError
 from lamina.lock import LockedWheel, canonical
 from lamina.overlay import read_overlay
-from lamina.part.library import Fetch, data_path, ensure, load_facts, load_index, part_key
+from lamina.part.library import SUFFIXES, Fetch, data_path, ensure, load_facts, load_index, part_key
 from lamina.part.model import Facts, Index
 from lamina.plan import FORMAT, Plan
 from lamina.progress import Progress
@@ -48,19 +48,27 @@ class Planner:
             target.runtime.interpreter,
             [(file.path, hashlib.sha256(file.content).hexdigest()) for file in self.overlay],
         )
+        self.warm = True
         self.key = hashlib.sha256(msgspec.json.encode(made_from)).hexdigest()
 
     def recall(self) -> Plan | None:
-        """The plan that is remembered for exactly this, if one is."""
+        """The plan that is remembered for exactly this, if one is; it and its parts count as used now."""
+        path = self.store.path("plans", self.key)
         try:
-            return msgspec.msgpack.decode(self.store.path("plans", self.key).read_bytes(), type=Plan)
+            plan = msgspec.msgpack.decode(path.read_bytes(), type=Plan)
         except (OSError, msgspec.MsgspecError):
             return None
+        used = [path, self.store.path("plans", self.key, ".decisions")]
+        used += [self.store.path("parts", key, suffix) for key in self.keys for suffix in SUFFIXES]
+        used += [self.store.path("wheels", wheel.sha256, ".whl") for wheel in self.wheels]
+        self.store.touch(used)
+        return plan
 
     def make(self) -> Plan:
         """Parts, decisions, layer, plan. Its digest is not known before it is written."""
         from lamina.planning import make_plan
 
+        self.warm = False
         locks.verify(self.order.lock, self.order.target)
         ensure(self.store, self.wheels, self.fetch, verify=True, progress=self.progress)
         self.progress.stage("deciding what ships")

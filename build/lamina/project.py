@@ -61,7 +61,7 @@ def load_recipe(project: Project, store: Store) -> Recipe:
     try:
         text = project.recipe_path.read_bytes()
     except OSError:
-        return recipes.load(project.recipe_path)  # which says what is wrong, and which recipes there are
+        return recipes.load(Path(project.where))  # which says what is wrong, and which recipes there are
     seen = hashlib.sha256(f"{lamina.__version__}\n{project.recipe_path.stem}\n".encode() + text).hexdigest()
     memo = store.path("memos", seen)
     if memo.exists():
@@ -81,6 +81,6 @@ def order(project: Project, recipe: Recipe, target: Target) -> Order:
         UsageError: the lock is not one that lamina wrote.
     """
     path = locks.lock_path(project.recipe_path, recipe.name, target)
-    lock = locks.read(path)
+    lock = locks.read(Path(project.shown(path)))
     locks.check(lock, recipe, target, project.shown(path))
     return Order(project, recipe, target, lock, path)

@@ -11,7 +11,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -99,6 +99,12 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(str(folder / key)):
             yield
+
+    def touch(self, paths: Iterable[Path]) -> None:
+        """Note that these entries were used now: many file systems do not (``noatime``), and :meth:`prune` asks."""
+        for path in paths:
+            with contextlib.suppress(OSError):
+                os.utime(path)
 
     def usage(self) -> list[Usage]:
         """Count what is there, kind by kind."""

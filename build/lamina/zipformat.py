@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import struct
 
+from lamina.errors import FindingsError
+
 #: Compression methods that wheels and layers use (APPNOTE 4.4.5).
 STORED, DEFLATED = 0, 8
 
@@ -53,10 +55,13 @@ def end_of_directory(entries: int, directory_bytes: int, directory_offset: int) 
     """What ends the file; with the zip64 records before it only where there are more than 65,535 entries.
 
     Raises:
-        OverflowError: the archive is larger than 4 GiB, which no layer can be.
+        FindingsError: the archive is larger than 4 GiB, which no layer can be.
     """
     if directory_offset + directory_bytes > MOST_CLASSIC_BYTES:
-        raise OverflowError("a zip beyond 4 GiB")
+        raise FindingsError(
+            f"a layer of {directory_offset + directory_bytes:,} bytes zipped: sixteen times what Lambda takes unzipped",
+            hint="Require fewer packages, omit what is never imported, or ship an image instead of a layer.",
+        )
     zip64 = b""
     stated = entries
     if entries > MOST_CLASSIC_ENTRIES:

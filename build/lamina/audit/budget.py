@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from lamina.findings import Finding, make
+from lamina.recipe import Budget
 from lamina.runtimes import Quotas
 
 
@@ -19,8 +20,9 @@ class Share(NamedTuple):
     bytes: int
 
 
-def check_size(artefact: str, unzipped: int, others: Sequence[Share], *, limit: int, warn: int) -> Iterator[Finding]:
+def check_size(artefact: str, unzipped: int, others: Sequence[Share], budget: Budget) -> Iterator[Finding]:
     """``over-budget`` or ``near-budget`` for the whole function; all figures are bytes."""
+    limit = budget.unzipped
     total = unzipped + sum(share.bytes for share in others)
     stack = "".join(f" + {share.label} {share.bytes:,}" for share in others)
     sum_of = f"{total:,} bytes unzipped" + (f" (this layer {unzipped:,}{stack})" if others else "")
@@ -31,7 +33,7 @@ def check_size(artefact: str, unzipped: int, others: Sequence[Share], *, limit: 
             f"{sum_of}: {total - limit:,} more than the budget of {limit:,}",
             "Drop what the table below shows, require fewer packages, or ship an image instead of a layer.",
         )
-    elif total > warn:
+    elif total > budget.warn:
         yield make(
             "near-budget",
             artefact,

@@ -7,7 +7,7 @@ import sys
 import click
 
 import lamina
-from lamina.errors import LaminaError
+from lamina.errors import LaminaError, MissingToolError, UsageError
 
 #: Command → one line of help. A command's module is imported only when it runs or shows its own help.
 COMMANDS = {
@@ -74,26 +74,25 @@ def run(arguments: list[str]) -> int:
     try:
         result = cli.main(arguments, prog_name="lamina", standalone_mode=False)
     except LaminaError as error:
-        click.echo(f"{click.style('error:', fg='red', bold=True)} {error.message}", err=True)
-        if error.hint:
-            click.echo(error.hint, err=True)
-        return error.exit_code
+        return _failed(error)
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        context = getattr(error, "ctx", None)
+        hint = f"See: {context.command_path} --help" if context is not None else ""
+        return _failed(UsageError(error.format_message(), hint=hint))
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; nothing was left half-done", err=True)
         return INTERRUPTED
-    except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            raise
-        return _machine(error)
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # a disk that is full, a folder that cannot be written
+        place = f"{error.filename}: " if error.filename else ""
+        hint = "Check free space and permissions there; nothing was left half-done."
+        return _failed(MissingToolError(f"{place}{error.strerror or error}", hint=hint))
     return result if isinstance(result, int) else 0
 
 
-def _machine(error: OSError) -> int:
-    """A disk that is full, a folder that cannot be written: the machine lacks something."""
-    place = f"{error.filename}: " if error.filename else ""
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {place}{error.strerror or error}", err=True)
-    click.echo("Check free space and permissions there; nothing was left half-done.", err=True)
-    return 5
+def _failed(error: LaminaError) -> int:
+    from lamina.cli.common import show
+
+    show(error)
+    return error.exit_code

@@ -18,9 +18,9 @@ from lamina.runtimes import quotas
     epilog="""\b
 Examples:
   lamina build sklearn
-  lamina build sklearn --target cp312-manylinux_2_28_aarch64
+  lamina build sklearn --target cp311-manylinux2014_x86_64
   lamina build --all --offline
-  lamina build recipes/sklearn.toml --output /tmp/layers --json"""
+  lamina build recipes/sklearn.toml --output layers-out --json"""
 )
 @common.recipes_argument
 @common.all_option

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lamina.errors import UsageError
+from lamina.errors import LaminaError, UsageError
 from lamina.progress import Progress, Task
 from lamina.project import Project, load_recipe
 from lamina.recipe import Recipe, targets
@@ -52,7 +52,7 @@ def choose(names: Sequence[str], *, everything: bool, output: str | None = None)
     Raises:
         UsageError: nothing was named and there is not exactly one recipe, or a name stands for no recipe.
     """
-    folder = _recipes_folder()
+    folder = recipes_folder()
     known = sorted(folder.glob("*.toml")) if folder else []
     if everything and names:
         raise UsageError("--all and names of recipes exclude each other", hint="Give one of the two.")
@@ -121,12 +121,27 @@ def find_links(project: Project, recipe: Recipe, links: Sequence[str]) -> list[s
     return [*(str(project.root / link) for link in recipe.find_links), *(str(Path(link).resolve()) for link in links)]
 
 
-def bytes_text(count: int) -> str:
-    """A number of bytes for people: exact, with separators."""
-    return f"{count:,}"
+def show(error: LaminaError) -> None:
+    """Print an error as every command does: what happened and where, then what to do."""
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {error.message}", err=True)
+    if error.hint:
+        click.echo(error.hint, err=True)
 
 
-def _recipes_folder() -> Path | None:
+def each(checks: Iterable[Callable[[], None]]) -> int:
+    """Run all checks, print the error of each that fails, and return the exit code of the first."""
+    code = 0
+    for check in checks:
+        try:
+            check()
+        except LaminaError as error:
+            show(error)
+            code = code or error.exit_code
+    return code
+
+
+def recipes_folder() -> Path | None:
+    """The folder of recipes of the project that the command runs in: here, or in the nearest folder above."""
     here = Path.cwd()
     return next((folder / "recipes" for folder in (here, *here.parents) if (folder / "recipes").is_dir()), None)
 

@@ -9,7 +9,7 @@ from lamina.errors import UsageError
 from lamina.planner import Planner
 from lamina.project import order
 from lamina.report import machine
-from lamina.report.explain import path_lines, summary_lines
+from lamina.report.explain import covers, path_lines, summary_lines
 
 
 @click.command(
@@ -54,7 +54,11 @@ def command(
                     target.name,
                     index.name,
                     index.version,
-                    tuple(machine.Decided(one.path, one.size, one.rule, one.dropped, one.reason) for one in said),
+                    tuple(
+                        machine.Decided(one.path, one.size, one.rule, one.dropped, one.reason)
+                        for one in said
+                        if path is None or covers(path, index, one.path)
+                    ),
                 )
                 for index, said in zip(indexes, decisions, strict=True)
             ]

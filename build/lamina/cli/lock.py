@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,10 @@ from lamina import lock as locks
 from lamina.cli import common
 from lamina.errors import MissingLockError, UsageError
 from lamina.files import put
-from lamina.project import Project
+from lamina.project import Project, order
 from lamina.recipe import Recipe
 from lamina.report import machine
+from lamina.report.text import plural
 from lamina.target import Target
 
 if TYPE_CHECKING:
@@ -62,14 +64,13 @@ def command(  # noqa: PLR0913 - the options of the contract
     progress = common.TerminalProgress()
     rows = common.chosen(recipes, wanted, store, everything=everything)
     done: list[machine.Lock] = []
+    code = 0
     if check:
-        for project, recipe, targets in rows:
-            for target in targets:
-                path = locks.lock_path(project.recipe_path, recipe.name, target)
-                lock = locks.read(path)
-                locks.check(lock, recipe, target, project.shown(path))
-                locks.verify(lock, target)
-                done.append(_told(project, path, lock, "up to date", as_json=as_json))
+        code = common.each(
+            partial(_check, project, recipe, target, done, as_json=as_json)
+            for project, recipe, targets in rows
+            for target in targets
+        )
     else:
         try:
             for project, recipe, targets in rows:
@@ -78,22 +79,37 @@ def command(  # noqa: PLR0913 - the options of the contract
                         project, recipe, target, links, progress, upgrade=upgrade, packages=packages, offline=offline
                     )
                     told = _told(project, path, resolution.lock, "written" if changed else "unchanged", as_json=as_json)
-                    told = msgspec.structs.replace(told, changes=resolution.changes, held_back=resolution.held_back)
-                    done.append(told)
-                    for line in () if as_json else (*told.changes, *(f"held back: {line}" for line in told.held_back)):
+                    done.append(
+                        msgspec.structs.replace(
+                            told,
+                            changes=resolution.changes,
+                            held_back=resolution.held_back,
+                            notes=resolution.notes,
+                        )
+                    )
+                    held = (f"held back: {line}" for line in resolution.held_back)
+                    notes = (f"note: {line}" for line in resolution.notes)
+                    for line in () if as_json else (*resolution.changes, *held, *notes):
                         click.echo(f"  {line}")
         finally:
             progress.close()
     if as_json:
         click.echo(machine.render(done))
-    return 0
+    return code
+
+
+def _check(project: Project, recipe: Recipe, target: Target, done: list[machine.Lock], *, as_json: bool) -> None:
+    """Add the outcome for one target to ``done``, or raise what is wrong with its lock."""
+    ordered = order(project, recipe, target)
+    locks.verify(ordered.lock, target)
+    done.append(_told(project, ordered.lock_path, ordered.lock, "up to date", as_json=as_json))
 
 
 def _told(project: Project, path: Path, lock: locks.Lock, what: str, *, as_json: bool) -> machine.Lock:
     """The outcome for one target, printed unless it is to come as JSON."""
     size = sum(wheel.size for wheel in lock.wheels)
     if not as_json:
-        click.echo(f"{project.shown(path)}: {what}, {len(lock.wheels)} wheels, {size:,} bytes to fetch")
+        click.echo(f"{project.shown(path)}: {what}, {plural(len(lock.wheels), 'wheel')}, {size:,} bytes to fetch")
     return machine.Lock(project.shown(path), what == "written", len(lock.wheels), size)
 
 
@@ -113,7 +129,7 @@ def _lock(
 
     path = locks.lock_path(project.recipe_path, recipe.name, target)
     try:
-        previous = locks.read(path)
+        previous = locks.read(Path(project.shown(path)))
     except MissingLockError:
         previous = None
     resolution = resolve(

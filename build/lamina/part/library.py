@@ -18,7 +18,8 @@ from lamina.store import Store
 #: Counted up with every change of what a part holds; it is part of every part's name.
 FORMAT = 1
 
-_CHUNK = 1024 * 1024
+#: The files of a part; the index is written last and completes it.
+SUFFIXES = (".data", ".facts", ".index")
 
 
 def part_key(wheel_sha256: str) -> str:
@@ -76,6 +77,7 @@ def ensure(
     if not missing:
         return 0
     paths = fetch(missing)
+    progress.stage(f"making the parts of {len(missing)} wheels")
     with progress.task("preparing wheels", sum(wheel.size for wheel in missing)) as task:
         for wheel in missing:
             _make(store, wheel, paths[wheel.sha256], fetch)
@@ -93,9 +95,12 @@ def _make(store: Store, locked: LockedWheel, path: Path, fetch: Fetch) -> None:
         if is_sound(store, key):  # another build was here first
             return
         path = _verified(locked, path, fetch)
-        with store.create(data_path(store, key)) as data:
-            with open_wheel(path, locked.filename) as wheel, data.open("wb") as out:
-                index, facts = make(wheel, locked.sha256, out, libdeflate)
+        with (
+            store.create(data_path(store, key)) as data,
+            open_wheel(path, locked.filename) as wheel,
+            data.open("wb") as out,
+        ):
+            index, facts = make(wheel, locked.sha256, out, libdeflate)
         for suffix, value in ((".facts", facts), (".index", index)):
             with store.create(store.path("parts", key, suffix)) as beside:
                 beside.write_bytes(msgspec.msgpack.encode(value))

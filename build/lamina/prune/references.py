@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from lamina.part.model import EntryPoint
-from lamina.part.scan import Import, Source, resolve
+from lamina.part.source import Import, Source, resolve
 from lamina.prune.rules import RULES
 
 #: Importers that take a module's name as a string; where one is called, bare literals may be names of modules.

@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 
 from lamina.lock import canonical
 from lamina.part.model import Facts, Index
-from lamina.part.scan import resolve
+from lamina.part.source import resolve
 from lamina.prune.model import Decision, Saving
 from lamina.prune.references import module_name
 from lamina.prune.rules import RULES, propose
@@ -41,7 +41,8 @@ def largest(
             found.append(
                 Saving(sum(ships.values()), f"{index.name} {index.version}, which another package requires", how)
             )
-        found += _folders(index, ships, needed)
+        else:
+            found += _folders(index, ships, needed)
         found += _rules(index, ships, recipe.prune)
         found += _kept(index, said)
     found.sort(key=lambda saving: (-saving.bytes, saving.what))

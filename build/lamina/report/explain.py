@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from lamina.part.model import Index
 from lamina.prune.model import Decision
+from lamina.prune.rules import RULES
+from lamina.report.text import plural
 
 _MOST_REASONS = 3
 
@@ -26,36 +28,39 @@ def summary_lines(indexes: Sequence[Index], decisions: Sequence[Sequence[Decisio
 
 def path_lines(indexes: Sequence[Index], decisions: Sequence[Sequence[Decision]], path: str) -> Iterator[str]:
     """Every file at or below ``path`` (also relative to ``python/``, or a package's name), and why."""
-    wanted = path.strip("/").removeprefix("python/")
     for index, said in zip(indexes, decisions, strict=True):
         spoken = {decision.path: decision for decision in said}
         for entry in index.entries:
-            inside = entry.path.removeprefix("python/")
-            if wanted not in {inside, index.name} and not inside.startswith(wanted + "/"):
+            if not covers(path, index, entry.path):
                 continue
             decision = spoken.get(entry.path)
             if decision is None:
                 yield f"ships    {entry.size:>11,}  {entry.path} ({index.name}: no rule speaks of it)"
             else:
                 state = "dropped" if decision.dropped else "ships"
-                origin = (
-                    f'rule "{decision.rule}"' if decision.rule not in {"keep", "drop", "metadata"} else decision.rule
-                )
+                origin = f'rule "{decision.rule}"' if decision.rule in RULES else decision.rule
                 yield f"{state:<8} {entry.size:>11,}  {entry.path} ({index.name}: {origin}: {decision.reason})"
+
+
+def covers(path: str, index: Index, entry: str) -> bool:
+    """Whether the layer path ``entry`` is meant by ``path``: a file, a folder above it, or the package's name."""
+    wanted = path.strip("/").removeprefix("python/")
+    inside = entry.removeprefix("python/")
+    return wanted in {inside, index.name} or inside.startswith(wanted + "/")
 
 
 def _rule_lines(rule: str, group: Sequence[Decision]) -> Iterator[str]:
     gone = [decision for decision in group if decision.dropped]
     kept = [decision for decision in group if not decision.dropped]
     if gone:
-        yield f"  {rule}: dropped {len(gone):,} files, {_bytes(gone):,} bytes"
+        yield f"  {rule}: dropped {plural(len(gone), 'file')}, {_bytes(gone):,} bytes"
     if kept:
-        yield f"  {rule}: kept {len(kept):,} files, {_bytes(kept):,} bytes"
+        yield f"  {rule}: kept {plural(len(kept), 'file')}, {_bytes(kept):,} bytes"
         for reason, count in Counter(decision.reason for decision in kept).most_common(_MOST_REASONS):
-            yield f"    {count:,} {'file' if count == 1 else 'files'}: {reason}"
+            yield f"    {plural(count, 'file')}: {reason}"
         more = len({decision.reason for decision in kept}) - _MOST_REASONS
         if more > 0:
-            yield f"    and {more:,} more reasons (name a path to see them)"
+            yield f"    and {plural(more, 'more reason')} (name a path to see them)"
 
 
 def _bytes(group: Sequence[Decision]) -> int:

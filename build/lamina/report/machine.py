@@ -21,7 +21,7 @@ class Build(msgspec.Struct, frozen=True):
 
 
 class Lock(msgspec.Struct, frozen=True):
-    """``lamina lock``: one target. ``changes`` and ``held_back`` are sentences."""
+    """``lamina lock``: one target. ``changes``, ``held_back`` and ``notes`` are sentences."""
 
     path: str
     written: bool
@@ -29,6 +29,7 @@ class Lock(msgspec.Struct, frozen=True):
     fetch_bytes: int
     changes: tuple[str, ...] = ()
     held_back: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Decided(msgspec.Struct, frozen=True):

@@ -13,6 +13,11 @@ from lamina.runtimes import Quotas
 _SEVERITIES = ("error", "warning", "note")
 
 
+def plural(count: int, noun: str) -> str:
+    """``1 wheel``, ``11 wheels``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def build_lines(manifest: Manifest, artefact: str | None, *, warm: bool, notes: Sequence[str]) -> Iterator[str]:
     """The summary of one build; sizes are bytes. ``artefact`` is the zip's path, or ``None`` where there is none."""
     shipped = sum(package.shipped_bytes for package in manifest.packages)
@@ -23,10 +28,10 @@ def build_lines(manifest: Manifest, artefact: str | None, *, warm: bool, notes: 
     else:
         sizes = f"{manifest.zipped_bytes:,} bytes zipped, {manifest.unzipped_bytes:,} unzipped"
         yield f"{title}: {artefact}{' (warm: composed from the store)' if warm else ''}"
-        yield f"  {sizes}, {manifest.entries:,} files"
+        yield f"  {sizes}, {plural(manifest.entries, 'file')}"
         yield f"  sha256 {manifest.sha256}"
     ships = f"{shipped:,} bytes ship, {pruned:,} do not"
-    yield f"  {len(manifest.packages)} packages: {ships} (lamina explain {manifest.name})"
+    yield f"  {plural(len(manifest.packages), 'package')}: {ships} (lamina explain {manifest.name})"
     yield from finding_lines(manifest.findings)
     for note in notes:
         yield f"  note: {note}"
