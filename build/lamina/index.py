@@ -23,7 +23,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import msgspec
 
-from lamina.errors import UsageError
+from lamina.errors import IndexAccessError, UsageError
 from lamina.lock import canonical
 from lamina.transport import redact
 
@@ -162,10 +162,23 @@ class IndexClient:
         name = canonical(name)
         if name not in self._known:
             found = [page for folder in self._folders if (page := self._page(folder, name)) is not None]
-            first = next((page for source in self._ranked if (page := self._page(source, name)) is not None), None)
-            pages = [*found, *([first] if first is not None else [])]
-            self._known[name] = Project.merged(name, pages)
+            try:
+                first = next((page for source in self._ranked if (page := self._page(source, name)) is not None), None)
+            except IndexAccessError:
+                if not (self.offline and found):  # folders may be all there is, and all that is needed
+                    raise
+                first = None
+            self._known[name] = Project.merged(name, [*found, *([first] if first is not None else [])])
         return self._known[name]
+
+    def check_folders(self) -> None:
+        """Make sure that the folders of wheels are there.
+
+        Raises:
+            UsageError: one is not.
+        """
+        for folder in self._folders:
+            folder.page("")
 
     def files(self, name: str) -> list[IndexFile]:
         """The wheels of the project; empty when there is no such project."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from lamina.part.scan import Source
+from lamina.part.source import Source
 
 #: What an entry's content says it is; ELF files and ``#!`` scripts are the executables of a layer.
 PLAIN, ELF, SCRIPT = 0, 1, 2
@@ -80,18 +80,3 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
     entry_points: tuple[EntryPoint, ...]
     sources: dict[str, Source]
     headers_dropped: int
-
-
-class Decision(msgspec.Struct, frozen=True, array_like=True):
-    """What became of one file, and why.
-
-    ``path`` is the path in the layer, ``size`` its unpacked bytes. ``rule`` says who proposed: a rule's name,
-    ``metadata``, ``keep`` or ``drop``. ``reason`` is the veto's, where the file stays, else what the proposal rests
-    on.
-    """
-
-    path: str
-    size: int
-    rule: str
-    dropped: bool
-    reason: str

@@ -73,6 +73,7 @@ def resolve(  # noqa: PLR0913 - every effect is handed in
     pins = {} if upgrade else kept_pins(previous, upgrade_packages)
     progress.stage(f"resolving {recipe.name} for {target.name}")
     with IndexClient(indexes, offline=offline, store=store) as client:
+        client.check_folders()
         settler = Settler(recipe, target, client, Uv(indexes, env, offline=offline))
         settled = settler.settle(pins, refresh=not offline and (upgrade or bool(upgrade_packages)))
         wheels = locked_wheels(settler, settled, previous, pins, store=store, progress=progress)

@@ -1,0 +1,1 @@
+"""Wheels made ready for composing, and the facts that checks need."""
