@@ -6,8 +6,10 @@ import click
 
 from lamina.cli import common
 from lamina.errors import UsageError
+from lamina.part.model import Index
 from lamina.planner import Planner
 from lamina.project import order
+from lamina.prune.model import Decision
 from lamina.report import machine
 from lamina.report.explain import covers, path_lines, summary_lines
 
@@ -49,19 +51,8 @@ def command(
         parts, decisions = planner.decisions()
         indexes = [index for index, _ in parts]
         if as_json:
-            rows += [
-                machine.Explain(
-                    target.name,
-                    index.name,
-                    index.version,
-                    tuple(
-                        machine.Decided(one.path, one.size, one.rule, one.dropped, one.reason)
-                        for one in said
-                        if path is None or covers(path, index, one.path)
-                    ),
-                )
-                for index, said in zip(indexes, decisions, strict=True)
-            ]
+            told = [_told(target.name, index, said, path) for index, said in zip(indexes, decisions, strict=True)]
+            rows += [row for row in told if row.decisions or path is None]
             continue
         lines = [*(path_lines(indexes, decisions, path) if path else summary_lines(indexes, decisions))]
         if not lines:
@@ -73,3 +64,13 @@ def command(
     if as_json:
         click.echo(machine.render(rows))
     return 0
+
+
+def _told(target: str, index: Index, said: list[Decision], path: str | None) -> machine.Explain:
+    """The decisions about one package, or those of them that ``path`` covers."""
+    decided = tuple(
+        machine.Decided(one.path, one.size, one.rule, one.dropped, one.reason)
+        for one in said
+        if path is None or covers(path, index, one.path)
+    )
+    return machine.Explain(target, index.name, index.version, decided)
