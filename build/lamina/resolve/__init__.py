@@ -103,9 +103,9 @@ def _change(old: LockedWheel | None, new: LockedWheel | None) -> str:
         return f"{new.name} {new.version} added"
     if old.version != new.version:
         return f"{new.name} {old.version} -> {new.version}"
-    if old.sha256 != new.sha256:
+    if old.filename != new.filename:
         return f"{new.name} {new.version}: now {new.filename}, was {old.filename}"
-    return ""
+    return f"{new.name} {new.version}: {new.filename} has other bytes now" if old.sha256 != new.sha256 else ""
 
 
 def _unknown(names: Sequence[str], previous: Lock | None, lock: Lock) -> list[str]:

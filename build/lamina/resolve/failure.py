@@ -45,7 +45,8 @@ _MENTIONED = re.compile(
 def explain(settler: Settler, refusal: Refusal, shut_out: Mapping[str, str]) -> ResolutionError:
     """The error for a refusal, as exact as the index allows: a single impossible requirement, or a conflict."""
     target = settler.target
-    mentioned = [name for found in _MENTIONED.finditer(refusal.text) if (name := canonical(found[1]))]
+    said = " ".join(refusal.text.split())
+    mentioned = [name for found in _MENTIONED.finditer(said) if (name := canonical(found[1]))]
     problems = _problems(settler, settler.requirements) or _problems(settler, dict.fromkeys((*mentioned, *shut_out)))
     if problems:
         message = "\n".join([f"nothing can be resolved for {target.name}:", *(problem for problem, _ in problems)])
@@ -184,7 +185,8 @@ def _platforms(file: IndexFile) -> Iterable[str]:
 
 def _said(settler: Settler, refusal: Refusal, shut_out: Mapping[str, str]) -> str:
     """Explanation of uv's without its banner, its hints on its own options, and its markers; shortened."""
-    text = re.sub(r"\{[^}\n]*\}", "", refusal.text.partition("cause:")[2]).partition("\nhint:")[0]
+    text = re.sub(r"\{[^}]*\}", "", re.split(r"cause:|╰─▶", refusal.text, maxsplit=1)[-1])  # the latter before uv 0.12
+    text = re.split(r"\n\s*hint:", text, maxsplit=1)[0]
     lines = _folded([line.strip() for line in text.splitlines() if line.strip()])
     if len(lines) > _SHOWN:
         lines = [*lines[: _SHOWN - 1], "(and so on)"]

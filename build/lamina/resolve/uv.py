@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 #: Minor versions of glibc 2 for which uv has a platform (``x86_64-manylinux_2_28``), the same for both architectures.
 KNOWN_GLIBC = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)
 
-#: Variables of uv that change where and how long, but not what.
-_KEPT = frozenset({"UV_CACHE_DIR", "UV_HTTP_TIMEOUT", "UV_CONCURRENT_DOWNLOADS"})
+#: Variables of uv that say where and how patiently, but not what.
+_KEPT = frozenset({"UV_CACHE_DIR", "UV_HTTP_TIMEOUT", "UV_HTTP_RETRIES", "UV_CONCURRENT_DOWNLOADS"})
 
 #: What would make uv look at an environment that has nothing to do with the target.
 _DROPPED = frozenset({"VIRTUAL_ENV", "CONDA_PREFIX", "CONDA_DEFAULT_ENV", "PYTHONPATH", "PYTHONHOME"})
@@ -190,8 +190,9 @@ def raise_for_index(stderr: str) -> None:
         message = f"offline, and the index was never asked about {what}"
         raise IndexAccessError(message, hint="Run the command once without --offline.")
     if "Request failed after" in text or "Failed to fetch" in text or "Failed to download" in text:
-        causes = [line.split(":", 1)[1].strip() for line in stderr.splitlines() if line.strip().startswith("cause:")]
-        what = f"{causes[0]}: {causes[-1]}" if len(causes) > 1 else _first_lines(stderr)
+        lines = [re.sub(r"^\s*(?:error|cause|Caused by):\s*", "", line) for line in stderr.splitlines() if line.strip()]
+        first = next((line for line in lines if line.startswith("Failed to")), lines[0])
+        what = f"{first}: {lines[-1]}"
         hint = "Check that the index can be reached from here (proxy, firewall, SSL_CERT_FILE), and run it again."
         raise IndexAccessError(what, hint=hint)
 

@@ -363,6 +363,7 @@ LOCK = Lock("cp311-manylinux_2_26_x86_64", "uv 1", "00" * 32, (WHEEL,), "x")
 def test_changes_against_the_previous_lock() -> None:
     newer = msgspec.structs.replace(WHEEL, version="2.3")
     built = msgspec.structs.replace(WHEEL, filename="numpy-2.2.6-1-py3-none-any.whl", sha256="cd" * 32)
+    rebuilt = msgspec.structs.replace(WHEEL, sha256="cd" * 32)
     six = msgspec.structs.replace(WHEEL, name="six", version="1.17")
 
     def lock(*wheels: LockedWheel) -> Lock:
@@ -372,6 +373,7 @@ def test_changes_against_the_previous_lock() -> None:
     assert changes(LOCK, LOCK) == ()
     assert changes(LOCK, lock(newer, six)) == ("numpy 2.2.6 -> 2.3", "six 1.17 added")
     assert changes(LOCK, lock(six)) == ("numpy 2.2.6 removed", "six 1.17 added")
+    assert changes(LOCK, lock(rebuilt)) == (f"numpy 2.2.6: {WHEEL.filename} has other bytes now",)
     assert changes(LOCK, lock(built)) == (f"numpy 2.2.6: now {built.filename}, was {WHEEL.filename}",)
 
 
