@@ -138,11 +138,18 @@ def check_name(name: str) -> None:
     """A relative path of plain segments, or an error; the rules hold on every host, so they are Windows' and POSIX's.
 
     See the zip section of the packaging specifications, and CVE-2007-4559 for what happens otherwise.
+
+    Raises:
+        UnsafeWheelError: it is none; the message says why, and neither names it nor where it stands.
     """
     if "\\" in name:
         raise UnsafeWheelError("a backslash in a path")
-    if any(unicodedata.category(character) == "Cc" for character in name):
-        raise UnsafeWheelError("a control character in a path")
+    if not name.isprintable():
+        kinds = set(map(unicodedata.category, name))
+        if "Cc" in kinds:
+            raise UnsafeWheelError("a control character in a path")
+        if "Cs" in kinds:
+            raise UnsafeWheelError("a path that is not UTF-8")
     if name.startswith("/"):
         raise UnsafeWheelError("an absolute path")
     segments = name.removesuffix("/").split("/")

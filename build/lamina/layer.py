@@ -55,52 +55,66 @@ def assemble(
         dropped = {decision.path for decision in said if decision.dropped}
         picks.append(tuple(entry for entry in index.entries if entry.path not in dropped))
     kept = [merge.add(index.wheel, pick) for (index, _), pick in zip(parts, picks, strict=True)]
-    generated = []
+    placed = []
     for (index, facts), pick in zip(parts, picks, strict=True):
         if pick:
-            scripts = [*_commands(index, facts, interpreter)]
-            generated += [*scripts, *_record(index, pick, scripts)]
-    generated += [*overlay, notices]
-    placed = [file for file in generated if merge.place(file.path, hashlib.sha256(file.content).digest(), file.owner)]
+            commands = [*_commands(index, facts, interpreter)]
+            placed += [command for command in commands if merge.add_generated(command)]
+            ships = [entry for entry in pick if merge.holds(entry.path, entry.sha256)]
+            placed += [record for record in _record(index, ships, commands) if merge.add_generated(record)]
+    placed += [file for file in (*overlay, notices) if merge.add_generated(file)]
     placed.sort(key=lambda file: file.path.encode())
-    return Layer(tuple(kept), tuple(placed), (*merge.findings, *merge.crossings()))
+    return Layer(tuple(kept), tuple(placed), tuple(merge.findings.values()))
 
 
 class _Merge:
-    """The paths taken so far, with the digest and the owner of what stands there."""
+    """The paths taken so far, with the digest and the owner of what stands there. They always make a tree."""
 
     def __init__(self) -> None:
-        self.findings: list[Finding] = []
+        self.findings: dict[tuple[str, str], Finding] = {}
         self._taken: dict[str, tuple[bytes, str]] = {}
+        self._folders: dict[str, str] = {}
 
     def add(self, owner: str, entries: Iterable[Entry]) -> tuple[Entry, ...]:
-        return tuple(entry for entry in entries if self.place(entry.path, entry.sha256, owner))
+        """Those of a part's entries that take their path."""
+        return tuple(entry for entry in entries if self._place(entry.path, entry.sha256, owner))
 
-    def place(self, path: str, sha256: bytes, owner: str) -> bool:
+    def add_generated(self, file: Generated) -> bool:
+        """Whether a generated file takes its path."""
+        return self._place(file.path, hashlib.sha256(file.content).digest(), file.owner)
+
+    def holds(self, path: str, sha256: bytes) -> bool:
+        """Whether this very content stands at the path, whoever brought it."""
+        standing = self._taken.get(path)
+        return standing is not None and standing[0] == sha256
+
+    def _place(self, path: str, sha256: bytes, owner: str) -> bool:
         """Whether a file takes this path; not where another one stands there already, equal or not."""
-        standing = self._taken.setdefault(path, (sha256, owner))
-        if standing[0] != sha256:
-            self._conflict(path, f"{standing[1]} and {owner} both bring this file, with different content")
-        return standing[1] is owner and standing[0] is sha256
-
-    def crossings(self) -> Iterable[Finding]:
-        """Files of one package that stand where another one needs a folder."""
-        before = len(self.findings)
-        for path, (_, owner) in self._taken.items():
-            parent = path
-            while (cut := parent.rfind("/")) > 0:
-                parent = parent[:cut]
-                if parent in self._taken:
-                    self._conflict(parent, f"a file of {self._taken[parent][1]}; {owner} needs a folder of that name")
-        found, self.findings = self.findings[before:], self.findings[:before]
-        return {finding.path: finding for finding in found}.values()
+        standing = self._taken.get(path)
+        if standing is not None:
+            if standing[0] != sha256:
+                self._conflict(path, f"{standing[1]} and {owner} both bring this file, with different content")
+            return False
+        if path in self._folders:
+            self._conflict(path, f"a file of {owner}; {self._folders[path]} needs a folder of that name")
+            return False
+        parents = []
+        parent = path
+        while (cut := parent.rfind("/")) > 0 and (parent := parent[:cut]) not in self._folders:
+            if parent in self._taken:
+                self._conflict(parent, f"a file of {self._taken[parent][1]}; {owner} needs a folder of that name")
+                return False
+            parents.append(parent)
+        self._folders.update(dict.fromkeys(parents, owner))
+        self._taken[path] = (sha256, owner)
+        return True
 
     def _conflict(self, path: str, message: str) -> None:
         hint = (
             "Require only one of the two packages, drop one of the files with prune.drop, or state in [[accept]] that "
             "the first of the two may win."
         )
-        self.findings.append(make("file-conflict", path, message, hint))
+        self.findings[path, message] = make("file-conflict", path, message, hint)
 
 
 def _commands(index: Index, facts: Facts, interpreter: str) -> Iterable[Generated]:

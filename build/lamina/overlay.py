@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from lamina.errors import UsageError
+from lamina.errors import UnsafeWheelError, UsageError
 from lamina.part.model import ELF, PLAIN, SCRIPT
 
 #: What version control and desktops leave in folders, and nobody means to ship.
@@ -38,12 +38,14 @@ def read_overlay(folder: Path) -> tuple[Generated, ...]:
     Modes come from content, so that a checkout on Windows gives the same layer.
 
     Raises:
-        UsageError: a link, or something that is no file: what it would become differs from host to host.
+        UsageError: a link, or something that is no file: what it would become differs from host to host; a name that
+            no layer can hold.
+        OSError: a file or folder cannot be read.
     """
     if not folder.is_dir():
         return ()
     found = []
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=_fail):
         for name in (*folders, *names):
             path = Path(parent, name)
             if path.is_symlink() or not (path.is_file() or path.is_dir()):
@@ -52,7 +54,22 @@ def read_overlay(folder: Path) -> tuple[Generated, ...]:
         for name in names:
             if name not in _IGNORED:
                 path = Path(parent, name)
-                content = path.read_bytes()
                 inside = path.relative_to(folder).as_posix()
+                _check(folder, inside)
+                content = path.read_bytes()
                 found.append(Generated(inside, content, kind_of(content), "the overlay"))
     return tuple(sorted(found, key=lambda file: file.path.encode()))
+
+
+def _check(folder: Path, inside: str) -> None:
+    from lamina.archive import check_name
+
+    try:
+        check_name(inside)
+    except UnsafeWheelError as error:
+        raise UsageError(f"{folder}: {inside!r}: {error.message}", hint="Rename the file.") from None
+
+
+def _fail(error: OSError) -> None:
+    """A folder that cannot be read is none that is empty."""
+    raise error
