@@ -75,7 +75,7 @@ def schema() -> dict[str, Any]:
     """One schema for all commands: ``properties`` names each command's output."""
     types = {"build": list[Build], "lock": list[Lock], "explain": list[Explain], "cache info": Cache}
     shapes, definitions = msgspec.json.schema_components(types.values(), ref_template="#/$defs/{name}")
-    return {
+    described = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Output of lamina --json",
         "description": "Each property describes what the command of that name prints.",
@@ -83,3 +83,5 @@ def schema() -> dict[str, Any]:
         "properties": dict(zip(types, shapes, strict=True)),
         "$defs": definitions,
     }
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(described))  # as it is read back: no tuples
+    return plain
