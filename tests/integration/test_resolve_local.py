@@ -228,9 +228,9 @@ def test_a_conflict_with_what_is_provided_names_the_limit(world: World) -> None:
     boto(world)
     with pytest.raises(ResolutionError) as caught:
         world.resolve("urllib3>=3", provided=PROVIDED)
-    first, second, *_ = caught.value.message.splitlines()
+    first, _, said = caught.value.message.partition("\n")
     assert first == "the requirements do not go with what the runtime provides (boto3, botocore):"
-    assert "botocore depend on urllib3<3 and you require urllib3>=3" in second
+    assert "botocore depend on urllib3<3 and you require urllib3>=3" in " ".join(said.split())
     assert caught.value.hint.startswith("Loosen the requirement named there. Or ship copies of your own:")
 
 
@@ -241,7 +241,7 @@ def test_a_conflict_between_requirements(world: World) -> None:
     with pytest.raises(ResolutionError) as caught:
         world.resolve("foo", "bar>=2")
     assert caught.value.message.startswith(f"the requirements contradict each other for {AL2}:\n  Because ")
-    assert "foo depend on bar<2" in caught.value.message
+    assert "foo depend on bar<2" in " ".join(caught.value.message.split())
     assert caught.value.exit_code == 3
 
 
