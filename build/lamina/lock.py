@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 #: No wheel is larger (4 GiB is the end of plain zip), and no sum of sizes grows beyond what a number may cost.
 _LARGEST = 1 << 40
 
+#: No file system takes longer names, and no name hides more tags than can be counted.
+_LONGEST = 255
+
 _HASH = "--hash=sha256:"
 _HEX = frozenset("0123456789abcdef")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -269,7 +272,7 @@ def _wheel(line: str, place: str) -> LockedWheel:
         _refuse(place, f"{digest!r} is no SHA-256")
     if not (size.isascii() and size.isdigit() and len(size) < 14 and 0 < int(size) < _LARGEST):  # noqa: PLR2004
         _refuse(place, f"{size!r} is no size in bytes")
-    if not _FILENAME.fullmatch(filename) or ".." in filename:
+    if not _FILENAME.fullmatch(filename) or ".." in filename or len(filename) > _LONGEST:
         _refuse(place, f"{filename!r} is no file name of a wheel")
     stated = filename.split("-")
     if canonical(stated[0]) != name or not _same_version(stated[1], version):

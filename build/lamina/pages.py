@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from lamina.index import Indexes
     from lamina.store import Store
 
+#: No file system takes longer names, and none hides more tags in its compressed set than can be written out.
+_LONGEST = 255
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -275,7 +278,7 @@ def _wheel_name(filename: str) -> tuple[str, str] | None:
     from packaging.utils import InvalidWheelFilename, parse_wheel_filename
     from packaging.version import InvalidVersion
 
-    if not filename.endswith(".whl"):
+    if not filename.endswith(".whl") or len(filename) > _LONGEST:
         return None
     try:
         name, version, _, _ = parse_wheel_filename(filename)

@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -22,10 +23,15 @@ import pytest
 from lamina import download, transport
 from lamina.errors import IndexAccessError, IntegrityError, MissingToolError
 from lamina.fetch import fetch
-from lamina.index import Indexes, from_environment
+from lamina.index import IndexClient, Indexes, from_environment
 from lamina.lock import Lock, LockedWheel, render
+from lamina.pages import IndexFile
 from lamina.progress import SILENT, Progress, Task
+from lamina.recipe import Recipe, TargetSpec
+from lamina.resolve import complete as completing
+from lamina.resolve import resolve
 from lamina.store import Store
+from lamina.target import target_for
 
 FOO = "foo-1.0-py3-none-any.whl"
 BYTES = hashlib.shake_128(b"foo").digest(700_000)
@@ -41,6 +47,7 @@ class Server:
         self.requests: list[tuple[str, str]] = []  # path, Range
         self.account = ""
         self.stated = True  # whether pages state hashes
+        self.heads = True  # whether HEAD is answered
         self.guard = threading.Lock()
         self.released = threading.Event()
         outer = self
@@ -50,6 +57,9 @@ class Server:
 
             def do_GET(self) -> None:
                 outer.answer(self)
+
+            def do_HEAD(self) -> None:
+                outer.head(self)
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -76,6 +86,12 @@ class Server:
             self.requests.append((handler.path, handler.headers.get("Range", "")))
             step = self.script.pop(0) if self.script else ""
         return self.file(handler, step)
+
+    def head(self, handler: BaseHTTPRequestHandler) -> None:
+        content = self.files.get(handler.path.rpartition("/")[2], b"")
+        handler.send_response(200 if self.heads else 405)
+        handler.send_header("Content-Length", str(len(content)) if self.heads else "0")
+        handler.end_headers()
 
     def page(self, handler: BaseHTTPRequestHandler) -> None:
         name = handler.path.split("/")[2]
@@ -104,7 +120,7 @@ class Server:
             content = content[: int(number)]
         start = 0
         stated = handler.headers.get("Range", "")
-        if stated and word != "norange":
+        if re.fullmatch(r"bytes=\d+-", stated) and word != "norange":
             start = int(stated.removeprefix("bytes=").removesuffix("-"))
             if start >= len(content):
                 return self.reply(handler, 416, b"", {"Content-Range": f"bytes */{len(content)}"})
@@ -623,3 +639,75 @@ def test_one_failure_ends_the_others_soon(server: Server, store: Store) -> None:
     with pytest.raises(IndexAccessError):
         get(server, store, lock(locked("foo", BYTES), locked("bar", BYTES[::-1])))
     assert time.monotonic() - begun < 5
+
+
+# --- what the index does not state, when a lock is made ---
+
+
+def complete(server: Server, store: Store, *, offline: bool = False, sha256: str | None = None) -> LockedWheel:
+    url = f"http://127.0.0.1:{server.port}/files/{FOO}"
+    file = IndexFile(FOO, "1.0", url, sha256)
+    with IndexClient(Indexes(server.url), offline=offline, store=store) as client:
+        return completing._complete("foo", "1.0", file, client=client, store=store, progress=SILENT)
+
+
+def test_a_size_that_the_index_does_not_state_is_asked_for(server: Server, store: Store) -> None:
+    expected = locked("foo", BYTES)
+    assert complete(server, store, sha256=DIGEST) == expected
+    assert server.requests == []
+    assert complete(server, store, offline=True, sha256=DIGEST) == expected
+
+
+def test_a_server_that_does_not_tell_sizes(server: Server, store: Store) -> None:
+    server.heads = False
+    server.script = ["cut:1000", "503"]
+    assert complete(server, store, sha256=DIGEST) == locked("foo", BYTES)
+    assert store.path("wheels", DIGEST, ".whl").read_bytes() == BYTES
+    assert not left(store)
+
+
+def test_a_hash_that_the_index_does_not_state_is_made_from_the_file(server: Server, store: Store) -> None:
+    assert complete(server, store) == locked("foo", BYTES)
+    assert get(server, store).read_bytes() == BYTES
+    assert len(server.requests) == 1
+
+
+def test_a_hash_that_the_index_misstates(server: Server, store: Store) -> None:
+    server.heads = False
+    with pytest.raises(IntegrityError) as caught:
+        complete(server, store, sha256="ab" * 32)
+    assert caught.value.message == f"{FOO}: the index states sha256 {'ab' * 32}, the file has {DIGEST}"
+
+
+def test_offline_nothing_can_be_completed(server: Server, store: Store) -> None:
+    with pytest.raises(IndexAccessError) as caught:
+        complete(server, store, offline=True, sha256=DIGEST)
+    assert caught.value.message == f"{FOO}: offline, and the index did not state its hash or size"
+
+
+def test_from_an_index_with_a_password_to_the_store(
+    server: Server, store: Store, tmp_path: Path, forge: Callable[..., Path]
+) -> None:
+    server.account = "me:s3cr/t"
+    for path in (forge("bar", "1.0", requires=("baz",)), forge("baz", "2.0")):
+        server.files[path.name] = path.read_bytes()
+    env = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "UV_CACHE_DIR": str(tmp_path / "uv"),
+        "UV_DEFAULT_INDEX": f"http://me:s3cr%2Ft@127.0.0.1:{server.port}/simple",
+        "LAMINA_CACHE": str(store.root),
+    }
+    spec = TargetSpec(python="cp311", architecture="x86_64")
+    recipe = Recipe(name="x", requirements=("bar",), target=(spec,), provided=())
+    indexes = from_environment(env)
+    target = target_for("cp311", architecture="x86_64")
+    made = resolve(recipe, target, indexes=indexes, base=tmp_path, env=env).lock
+    fetch(made, store=store, indexes=indexes, offline=False, progress=SILENT)
+    assert [(wheel.name, wheel.version) for wheel in made.wheels] == [("bar", "1.0"), ("baz", "2.0")]
+    kept = [path.read_bytes() for path in store.root.rglob("*") if path.is_file()]
+    assert not any(b"s3cr" in content or b"me:" in content for content in (*kept, render(made).encode()))
+    wrong = from_environment({**env, "UV_DEFAULT_INDEX": f"http://me:wr0ng@127.0.0.1:{server.port}/simple"})
+    with pytest.raises(IndexAccessError) as caught:
+        resolve(recipe, target, indexes=wrong, base=tmp_path, env={**env, "UV_CACHE_DIR": str(tmp_path / "uv2")})
+    assert caught.value.message == f"http://127.0.0.1:{server.port}/simple: the index refuses access (401)"

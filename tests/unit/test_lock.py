@@ -117,6 +117,12 @@ def test_what_was_not_written_by_lamina_is_refused(old: str, new: str, message: 
     assert caught.value.exit_code == 2
 
 
+def test_an_overlong_file_name() -> None:
+    tags = ".".join(f"cp{number}" for number in range(100))
+    with pytest.raises(UsageError, match="is no file name of a wheel"):
+        parse(TEXT.replace("-cp311-cp311-", f"-{tags}-cp311-"), "x.txt")
+
+
 def test_a_package_stands_once() -> None:
     with pytest.raises(UsageError) as caught:
         parse(TEXT + TEXT.splitlines()[-1] + "\n", "x.txt")
