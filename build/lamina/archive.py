@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 #: A wheel of more entries, or of more bytes when unpacked, is taken for a bomb: thirty times Lambda's quota.
 MOST_ENTRIES = 500_000
 MOST_BYTES = 8 * 1024**3
+#: Above this a file needs zip64 wherever it goes; it is sixteen times Lambda's quota.
+MOST_FILE_BYTES = 0xFFFFFFFF - 1
 
 #: What to do about a wheel that lies.
 REPORT = "Do not use this wheel. Tell its maintainers, and lock another version."
@@ -178,6 +180,8 @@ def _check_kind(info: ZipInfo) -> None:
         raise UnsafeWheelError("a folder by its mode, a file by its name")
     if info.orig_filename.endswith("/") and info.file_size:
         raise UnsafeWheelError("a folder with content")
+    if max(info.file_size, info.compress_size) > MOST_FILE_BYTES:
+        raise UnsafeWheelError(f"{info.file_size:,} bytes; no file of a layer can have more than {MOST_FILE_BYTES:,}")
 
 
 def _data_offset(info: ZipInfo, buffer: mmap.mmap) -> int:

@@ -51,17 +51,26 @@ def central_header(path: str, method: int, crc: int, compressed: int, size: int,
     ) + name  # fmt: skip
 
 
+def check_length(zipped: int) -> None:
+    """Make sure that a zip of that many bytes can be written.
+
+    Raises:
+        FindingsError: it is larger than 4 GiB, which no layer can be.
+    """
+    if zipped > MOST_CLASSIC_BYTES:
+        raise FindingsError(
+            f"a layer of {zipped:,} bytes zipped: sixteen times what Lambda takes unzipped",
+            hint="Require fewer packages, omit what is never imported, or ship an image instead of a layer.",
+        )
+
+
 def end_of_directory(entries: int, directory_bytes: int, directory_offset: int) -> bytes:
     """What ends the file; with the zip64 records before it only where there are more than 65,535 entries.
 
     Raises:
-        FindingsError: the archive is larger than 4 GiB, which no layer can be.
+        FindingsError: see :func:`check_length`.
     """
-    if directory_offset + directory_bytes > MOST_CLASSIC_BYTES:
-        raise FindingsError(
-            f"a layer of {directory_offset + directory_bytes:,} bytes zipped: sixteen times what Lambda takes unzipped",
-            hint="Require fewer packages, omit what is never imported, or ship an image instead of a layer.",
-        )
+    check_length(directory_offset + directory_bytes)
     zip64 = b""
     stated = entries
     if entries > MOST_CLASSIC_ENTRIES:

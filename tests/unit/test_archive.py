@@ -43,6 +43,7 @@ class Raw(NamedTuple):
     extra: bytes = b""
     local: Mapping[str, int | bytes] = {}
     central: Mapping[str, int] = {}
+    central_extra: bytes = b""
     behind: bytes = b""
 
 
@@ -80,8 +81,8 @@ def zipped(*raws: Raw, before: bytes = b"") -> bytes:
         sizes = (there["crc"], there["compressed"], there["size"])
         records += CENTRAL.pack(
             b"PK\1\2", 3 << 8 | 20, 20, there["flags"], there["method"], 0, 33, *sizes,
-            len(name), 0, 0, 0, 0, raw.mode << 16, there["offset"],
-        ) + name  # fmt: skip
+            len(name), len(raw.central_extra), 0, 0, 0, raw.mode << 16, there["offset"],
+        ) + name + raw.central_extra  # fmt: skip
     end = END.pack(b"PK\5\6", 0, 0, len(raws), len(raws), len(records), len(out) - len(before), 0)
     return bytes(out) + records + end
 
@@ -422,6 +423,16 @@ def test_refuses_more_than_a_wheel_may_unpack_to(read: Callable[[bytes], object]
     raws = [Raw(f"x{number}", local=large, central=large) for number in range(4)]
     expected = f"{NAME}: unpacks to 8,589,934,596 bytes; lamina reads at most 8,589,934,592"
     assert refusal(read, zipped(*raws)) == (UnsafeWheelError, expected)
+
+
+def test_refuses_files_that_no_layer_can_hold(read: Callable[[bytes], object]) -> None:
+    sizes = {"size": 2**32 - 1, "compressed": 3}
+    extra = struct.pack("<HHQ", 1, 8, 2**32 + 5)
+    expected = f"{NAME}: 'x': 4,294,967,301 bytes; no file of a layer can have more than 4,294,967,294"
+    assert refusal(read, zipped(Raw("x", b"one", 0, central=sizes, central_extra=extra))) == (
+        UnsafeWheelError,
+        expected,
+    )
 
 
 def test_refuses_more_entries_than_a_wheel_may_have(

@@ -8,14 +8,18 @@ from collections.abc import Callable, Iterable, Sequence
 from lamina.emit.zip import Blueprint, Piece
 from lamina.layer import Layer
 from lamina.part.model import Entry
-from lamina.zipformat import DEFLATED, STORED, central_header, end_of_directory, local_header
+from lamina.zipformat import DEFLATED, STORED, central_header, check_length, end_of_directory, local_header
 
 
 def draw(layer: Layer, keys: Sequence[str], compress: Callable[[bytes], bytes]) -> Blueprint:
     """Lay out the zip: parts in their order, then generated files; the directory sorted by the bytes of the paths.
 
     ``keys`` are the parts' names in the store, in the order of ``layer.picks``.
+
+    Raises:
+        FindingsError: a zip of more than 4 GiB.
     """
+    check_length(sum(entry.length for pick in layer.picks for entry in pick))
     central: list[tuple[bytes, bytes]] = []
     pieces = []
     offset = 0
