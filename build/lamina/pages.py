@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import warnings
@@ -202,7 +203,10 @@ class Remote:
         path = self._file(name)
         if path is None or self._store is None:
             return
-        with self._store.create(path) as beside:
+        with (
+            contextlib.suppress(OSError),
+            self._store.create(path) as beside,
+        ):  # a store that cannot be written: no memory
             beside.write_bytes(msgspec.json.encode(page))
 
     def _remembered(self, name: str) -> Project | None:

@@ -106,6 +106,6 @@ def _known_size(sha256: str, url: str, client: IndexClient, store: Store) -> int
     stated = answer.headers.get("Content-Length", "")
     if not stated.isdigit() or int(stated) == 0 or answer.headers.get("Content-Encoding"):
         return None
-    with store.create(remembered) as beside:
+    with contextlib.suppress(OSError), store.create(remembered) as beside:
         beside.write_text(stated, encoding="ascii")
     return int(stated)
