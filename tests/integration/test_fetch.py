@@ -20,12 +20,11 @@ from pathlib import Path
 
 import pytest
 
-from lamina import download, transport
 from lamina.errors import IndexAccessError, IntegrityError, MissingToolError
-from lamina.fetch import fetch
-from lamina.index import IndexClient, Indexes, from_environment
+from lamina.fetch import download, fetch
+from lamina.index import IndexClient, Indexes, from_environment, transport
+from lamina.index.pages import IndexFile
 from lamina.lock import Lock, LockedWheel, render
-from lamina.pages import IndexFile
 from lamina.progress import SILENT, Progress, Task
 from lamina.recipe import Recipe, TargetSpec
 from lamina.resolve import complete as completing
@@ -543,7 +542,7 @@ def test_a_full_disk(server: Server, store: Store, monkeypatch: pytest.MonkeyPat
 PROGRAM = """
 import sys
 from pathlib import Path
-from lamina import transport
+from lamina.index import transport
 from lamina.fetch import fetch
 from lamina.index import Indexes
 from lamina.lock import parse

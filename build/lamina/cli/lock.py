@@ -130,7 +130,7 @@ def _lock(
     path = locks.lock_path(project.recipe_path, recipe.name, target)
     try:
         previous = locks.read(Path(project.shown(path)))
-    except MissingLockError:
+    except (MissingLockError, UsageError):  # one that cannot be read, after a merge for instance, is written anew
         previous = None
     resolution = resolve(
         recipe,

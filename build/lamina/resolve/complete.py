@@ -6,15 +6,15 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from lamina.errors import IndexAccessError, IntegrityError
+from lamina.index.workers import each
 from lamina.lock import LockedWheel
-from lamina.workers import each
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lamina.index import IndexClient
+    from lamina.index.pages import IndexFile
     from lamina.lock import Lock
-    from lamina.pages import IndexFile
     from lamina.progress import Progress
     from lamina.resolve.settle import Settled, Settler
     from lamina.store import Store
@@ -60,7 +60,7 @@ def _complete(
     name: str, version: str, file: IndexFile, *, client: IndexClient, store: Store, progress: Progress
 ) -> LockedWheel:
     """The wheel with hash and size: as the index states them, or learnt from the file."""
-    from lamina.download import digest_of, survey
+    from lamina.fetch.download import digest_of, survey
 
     path = file.path
     if path is not None:
@@ -83,7 +83,7 @@ def _complete(
 
 def _unchanged(file: IndexFile, kept: LockedWheel) -> bool:
     """Whether what is offered under a locked wheel's name is that wheel, as far as that can be told cheaply."""
-    from lamina.download import digest_of
+    from lamina.fetch.download import digest_of
 
     if file.sha256 is not None:
         return file.sha256 == kept.sha256

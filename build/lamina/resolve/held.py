@@ -12,7 +12,7 @@ from lamina.resolve.uv import KNOWN_GLIBC, Answer, platform_for
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from lamina.pages import IndexFile
+    from lamina.index.pages import IndexFile
     from lamina.resolve.settle import Settled, Settler
 
 

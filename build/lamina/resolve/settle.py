@@ -10,17 +10,17 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from lamina.errors import IndexAccessError
+from lamina.index.workers import each
 from lamina.lock import canonical
 from lamina.resolve.fit import Fit, final, releases
 from lamina.resolve.uv import Answer, Question, Refusal, Uv, platform_for
-from lamina.workers import each
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lamina.index import IndexClient
+    from lamina.index.pages import IndexFile
     from lamina.lock import Lock
-    from lamina.pages import IndexFile
     from lamina.recipe import Recipe
     from lamina.target import Target
 

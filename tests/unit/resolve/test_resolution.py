@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from lamina.errors import IndexAccessError, ResolutionError
+from lamina.index.pages import IndexFile, Project
 from lamina.lock import Lock, LockedWheel
-from lamina.pages import IndexFile, Project
 from lamina.recipe import Recipe, TargetSpec
 from lamina.resolve import changes
 from lamina.resolve.held import held_back

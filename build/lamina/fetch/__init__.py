@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lamina.index import IndexClient, Indexes
+    from lamina.index.pages import IndexFile
     from lamina.lock import LockedWheel
-    from lamina.pages import IndexFile
     from lamina.progress import Progress, Task
     from lamina.store import Store
 
@@ -70,7 +70,7 @@ def _fetch(
     jobs: int,
 ) -> None:
     from lamina.index import IndexClient
-    from lamina.workers import each
+    from lamina.index.workers import each
 
     total = sum(wheel.size for wheel in missing)
     some = "1 wheel" if len(missing) == 1 else f"{len(missing)} wheels"
@@ -92,8 +92,8 @@ def _fetch(
 
 def _one(wheel: LockedWheel, renewal: str, *, client: IndexClient, store: Store, progress: Progress) -> None:
     """One wheel from the first place that has it."""
-    from lamina.download import Wanted, download
-    from lamina.transport import NotThereError
+    from lamina.fetch.download import Wanted, download
+    from lamina.index.transport import NotThereError
 
     others: list[str] = []
     with progress.task(wheel.filename, wheel.size) as task:
@@ -129,7 +129,7 @@ def _candidates(wheel: LockedWheel, files: Sequence[IndexFile]) -> list[IndexFil
 
 def _adopted(wheel: LockedWheel, file: IndexFile, store: Store, task: Task) -> bool:
     """Copy a wheel out of a folder, if it is the one that was locked."""
-    from lamina.download import Wanted, adopt
+    from lamina.fetch.download import Wanted, adopt
 
     if file.path is None or (file.size is not None and file.size != wheel.size):
         return False

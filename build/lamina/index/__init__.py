@@ -24,14 +24,14 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 import msgspec
 
 from lamina.errors import IndexAccessError, UsageError
+from lamina.index.transport import redact
 from lamina.lock import canonical
-from lamina.transport import redact
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator, Mapping, Sequence
 
-    from lamina.pages import IndexFile, Project, Source
+    from lamina.index.pages import IndexFile, Project, Source
     from lamina.store import Store
 
 __all__ = ["IndexClient", "Indexes", "from_environment", "redact"]
@@ -135,8 +135,8 @@ class IndexClient:
         store: Store | None = None,
         stop: threading.Event | None = None,
     ) -> None:
-        from lamina.pages import sources
-        from lamina.transport import Transport
+        from lamina.index.pages import sources
+        from lamina.index.transport import Transport
 
         self.indexes = indexes
         self.offline = offline
@@ -157,7 +157,7 @@ class IndexClient:
         Raises:
             IndexAccessError: an index does not answer, or refuses.
         """
-        from lamina.pages import Project
+        from lamina.index.pages import Project
 
         name = canonical(name)
         if name not in self._known:
@@ -193,7 +193,7 @@ class IndexClient:
 
     def local(self, name: str) -> list[IndexFile]:
         """The project's wheels that are files of this machine, whatever else there may be. Opens no socket."""
-        from lamina.pages import Tree
+        from lamina.index.pages import Tree
 
         near = [*self._folders, *(source for source in self._ranked if isinstance(source, Tree))]
         pages = [self._page(source, canonical(name)) for source in near]

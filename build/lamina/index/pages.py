@@ -14,7 +14,7 @@ from urllib.request import url2pathname
 import msgspec
 
 from lamina.errors import IndexAccessError, UsageError
-from lamina.transport import NotThereError, Transport, redact
+from lamina.index.transport import NotThereError, Transport, redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -13,7 +13,7 @@ import msgspec
 
 from lamina.errors import IndexAccessError, IntegrityError, MissingToolError
 from lamina.files import replace
-from lamina.transport import TRIES, Interrupted, delay, redact
+from lamina.index.transport import TRIES, Interrupted, delay, redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     import requests
 
+    from lamina.index.transport import Transport
     from lamina.progress import Task
     from lamina.store import Store
-    from lamina.transport import Transport
 
 _CHUNK = 1 << 18
 

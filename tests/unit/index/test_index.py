@@ -9,7 +9,7 @@ import pytest
 
 from lamina.errors import IndexAccessError, UsageError
 from lamina.index import IndexClient, Indexes, from_environment, redact
-from lamina.pages import IndexFile, Project
+from lamina.index.pages import IndexFile, Project
 from lamina.store import Store
 
 A, B, C = "https://a.invalid/simple", "https://b.invalid/simple", "https://c.invalid/simple"
@@ -184,7 +184,7 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_offline_answers_what_was_asked_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lamina.pages import Remote
+    from lamina.index.pages import Remote
 
     store = Store(tmp_path)
     known = Project(
