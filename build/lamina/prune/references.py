@@ -45,7 +45,7 @@ class Vetoes:
         self._by_name: dict[str, list[str]] = defaultdict(list)
         self._tops: dict[str, set[int]] = defaultdict(set)
         for number, package in enumerate(self._packages):
-            for path in package.paths:
+            for path in sorted(package.paths):  # sets of text have another order in every process
                 self._tops[path.partition("/")[0].partition(".")[0]].add(number)
                 if path not in proposed:
                     continue

@@ -280,9 +280,9 @@ def test_the_first_in_order_is_the_reason(kept: Kept) -> None:
     many = {f"pkg/tests/m{number}.py": "import pkg.docs.x\n" for number in range(30)}
     found = kept({**meant, **many, "pkg/docs/x.py": ""})
     assert found["pkg/docs/x.py"] == "imported by pkg/tests/m0.py"
-    data = {f"pkg/tests/{number}/x.py": "import pkg.docs.x\n" for number in range(30)}
-    found = kept({"pkg/__init__.py": 'NAME = "x.py"\n', **data, "pkg/docs/x.py": "", "pkg/docs/y/z.py": ""})
-    assert found["pkg/docs/x.py"] == "named in pkg/__init__.py"
+    named = {f"pkg/tests/m{number}/x.py": "import pkg.docs.y\n" for number in range(30)}
+    found = kept({"pkg/__init__.py": 'NAME = "x.py"\n', **named, "pkg/docs/y.py": ""})
+    assert found["pkg/docs/y.py"] == "imported by pkg/tests/m0/x.py"
 
 
 @pytest.mark.parametrize(
