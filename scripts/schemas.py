@@ -11,4 +11,6 @@ from lamina.report.machine import schema
 PACKAGE = Path(__file__).resolve().parent.parent / "build" / "lamina"
 
 (PACKAGE / "recipe" / "recipe.schema.json").write_text(schema_text(), encoding="utf-8", newline="\n")
-(PACKAGE / "report" / "output.schema.json").write_text(json.dumps(schema(), indent=2) + "\n", encoding="utf-8", newline="\n")
+(PACKAGE / "report" / "output.schema.json").write_text(
+    json.dumps(schema(), indent=2) + "\n", encoding="utf-8", newline="\n"
+)

@@ -15,7 +15,7 @@ import pytest
 Content = str | bytes
 
 
-def wheel_bytes(  # noqa: PLR0913 - everything in which wheels differ
+def wheel_bytes(
     name: str = "pkg",
     version: str = "1.0",
     files: Mapping[str, Content] | None = None,

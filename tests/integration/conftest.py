@@ -1,4 +1,4 @@
-"""What integration tests need: the command line as users run it, a store that they share, and the index, if it answers."""
+"""What integration tests need: the command line as users run it, a shared store, and the index."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def repository() -> Path:
 
 @pytest.fixture(scope="session")
 def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One store for the session, so that each wheel is fetched once; ``LAMINA_TEST_CACHE`` keeps it between sessions."""
+    """One store for the session: each wheel is fetched once. ``LAMINA_TEST_CACHE`` keeps it for the next."""
     kept = os.environ.get("LAMINA_TEST_CACHE")
     return Path(kept) if kept else tmp_path_factory.mktemp("store")
 

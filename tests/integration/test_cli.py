@@ -1,4 +1,4 @@
-"""The command line over forged wheels in a folder, without any network: what is printed, and the exit codes of the contract."""
+"""The command line over forged wheels in a folder, without any network: what is printed, and the exit codes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Lamina = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def demo(tmp_path: Path, forge: Callable[..., Path], lamina: Lamina) -> Lamina:
-    """``lamina`` in a project with one recipe, two targets and a locked wheel of each package; no index is ever asked."""
+    """``lamina`` in a project with one recipe, two targets and two wheels; no index is ever asked."""
     root = tmp_path / "demo"
     (root / "recipes").mkdir(parents=True)
     (root / "recipes" / "demo.toml").write_text(RECIPE)

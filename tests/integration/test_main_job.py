@@ -132,8 +132,8 @@ def watch(event, arguments):
 sys.addaudithook(watch)
 from lamina.cli import run
 code = run(["build", "sklearn", "--json", "--quiet"])
-heavy = {"requests", "rich", "docker", "elftools", "cyclonedx", "packaging", "filelock", "platformdirs", "zipfile", "uv",
-         "pypi_simple", "lamina.part.scan", "lamina.wheel", "lamina.prune.references", "lamina.recipe.check"}
+heavy = {"requests", "rich", "docker", "elftools", "cyclonedx", "packaging", "filelock", "platformdirs", "zipfile",
+         "uv", "pypi_simple", "lamina.part.scan", "lamina.wheel", "lamina.prune.references", "lamina.recipe.check"}
 print(sorted(heavy & set(sys.modules)), file=sys.stderr)
 sys.exit(code)
 """
