@@ -20,16 +20,25 @@ _LAZY: Final = re.compile(rf"[ \t\f]*lazy(?!{NAME})")
 _NAMES: Final = re.compile(r"[ \t\f]*\(([^()]*)\)|([^\n;]*)")
 _DOTS: Final = re.compile(r"[ \t\f]*\.[ \t\f]*")
 
+# A line that holds nothing but a backslash; the first white space of all that it goes on with is the indentation.
+_LEADING_BACKSLASHES: Final = re.compile(r"\n(?=[ \t\f]*+\\\n)(?:\\\n)*+([ \t\f]*+)(?:\\\n[ \t\f]*+)*+")
 # The first line of a block. What looks like one inside brackets is sorted out by counting them.
 _OPENING: Final = re.compile(
     rf"\n([ \t\f]*+)(?:async[ \t]++)?(def|class|if|elif|else|try|except|finally|for|while|with|match|case)(?!{NAME})"
 )
 _INDENTATION: Final = re.compile(r"[ \t\f]*")
-_TYPE_CHECKING: Final = re.compile(rf"[\s(]*+(not(?!{NAME})[\s(]*+)?(?:{NAME}++ *\. *)?TYPE_CHECKING[\s)]*+:")
+_TYPE_CHECKING: Final = re.compile(rf"[\s(\"]*+(not(?!{NAME})[\s(\"]*+)?(?:{NAME}++ *\. *)?TYPE_CHECKING[\s)\"]*+:")
 # A module that gives TYPE_CHECKING another value than False means something of its own.
 _REDEFINED: Final = re.compile(
     r"TYPE_CHECKING[ \t]*(?::[^=:;\n]{0,80})?=(?!=)(?![ \t]*(?:False|0)[ \t\"]*(?:[\n;]|\Z))"
 )
+
+
+def join_lines(code: str) -> str:
+    """Return masked code with each logical line that backslashes break in one piece."""
+    if "\\\n" not in code:
+        return code
+    return _LEADING_BACKSLASHES.sub(r"\n\1", code).replace("\\\n", " ")
 
 
 def imports(code: str) -> Iterator[Import]:

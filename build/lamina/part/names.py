@@ -19,9 +19,7 @@ _LONGEST: Final = 200  # characters
 _WORD: Final = r"[^\x00-\x20\x7f-\xa0]++"
 _SUFFIX: Final = r"[^\x00-\x20\x7f-\xa0]*?\.[0-9A-Za-z_]{1,10}"
 _CANDIDATE: Final = re.compile(rf"(?={OTHER}*+{NAME})(?:{_WORD}|{_WORD}(?: {_WORD})*? {_SUFFIX})")
-_SURROGATE: Final = re.compile(
-    "[\ud800-\udfff]"
-)  # "\udc80" is a literal Python accepts, and no text that can be stored
+_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")  # Python accepts "\udc80"; it is no text that can be stored
 
 _BOUNDARY: Final = re.compile(r"[()\[\]{},]")
 _LONGEST_ARGUMENT: Final = 400  # characters of masked code; also what keeps nested calls linear
@@ -39,21 +37,28 @@ def notable(code: str) -> tuple[str, ...]:
 def candidates(lexed: Lexed) -> tuple[str, ...]:
     """Return the literals that could be names, sorted.
 
-    Those that stand side by side are one (``"a" "b"``), but each counts as well: a literal and the docstring below it
-    stand side by side, too.
+    Literals side by side are one (``"a" "b"``), on several lines only inside brackets. As these are not counted here,
+    all that could be meant is told: the whole row, each line of it, each literal.
     """
     found = {literal for literal in lexed.literals if literal}
-    run: list[str] = []
+    row: list[str] = []
+    line: list[str] = []
     for code, literal in zip(lexed.code, lexed.literals, strict=False):
         if code.strip(_GLUE):
-            if len(run) > 1:
-                found.add("".join(run))
-            run = []
+            found.update(_joined(row, line))
+            row, line = [], []
+        elif row and "\n" in code and "\\\n" not in code:
+            found.update(_joined(line))
+            line = []
         if literal is not None:
-            run.append(literal)
-    if len(run) > 1:
-        found.add("".join(run))
+            row.append(literal)
+            line.append(literal)
+    found.update(_joined(row, line))
     return tuple(sorted(name for name in found if _stored(name) and _CANDIDATE.fullmatch(name)))
+
+
+def _joined(*rows: list[str]) -> list[str]:
+    return ["".join(row) for row in rows if len(row) > 1]
 
 
 def dynamic(code: str, literals: Sequence[str | None], calls: Iterable[str]) -> tuple[Dynamic, ...]:

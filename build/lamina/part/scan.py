@@ -16,7 +16,7 @@ __all__ = ["LOADERS", "NOTABLE", "UNREADABLE", "Dynamic", "Import", "Source", "r
 
 def scan(source: bytes) -> Source:
     """Tell what a Python module refers to. Takes time linear in its length; raises nothing, whatever the bytes are."""
-    from lamina.part.imports import imports
+    from lamina.part.imports import imports, join_lines
     from lamina.part.lexer import decode, lex
     from lamina.part.names import candidates, dynamic, notable
 
@@ -24,10 +24,8 @@ def scan(source: bytes) -> Source:
     lexed = None if text is None else lex(text)
     if lexed is None:
         return UNREADABLE
-    # Each literal and each comment is one double quote now; a logical line goes on behind a backslash.
-    code = "\n" + '"'.join(lexed.code)
-    if "\\\n" in code:
-        code = code.replace("\\\n", " ")
+    # Each literal and each comment is one double quote now.
+    code = join_lines("\n" + '"'.join(lexed.code))
     if any(code.count(opening) != code.count(closing) for opening, closing in ("()", "[]", "{}")):
         return UNREADABLE
     calls = notable(code)
