@@ -7,26 +7,56 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
-_ABANDONED = 60 * 60  # seconds after which nobody can still be writing a file
+_ABANDONED = 60 * 60  # seconds after which nobody can still be writing a file, where locks cannot tell
 
 
 @contextlib.contextmanager
 def beside(path: Path) -> Iterator[Path]:
     """A hidden name in the same folder, renamed to ``path`` when the block ends well, removed otherwise.
 
-    What a killed build left under such a name is removed as soon as an hour has passed.
+    What a killed build left under such a name is removed by the next one.
     """
     for left in path.parent.glob(".*.unfinished"):
         with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime > _ABANDONED:
+            if _is_abandoned(left):
                 left.unlink()
     unfinished = path.parent / f".{path.name}.{os.getpid()}.unfinished"
+    with unfinished.open("ab") as held:
+        try:
+            _hold(held)
+            yield unfinished
+            if os.name == "nt":  # which renames no file that is open
+                held.close()
+            replace(unfinished, path)
+        finally:
+            held.close()
+            unfinished.unlink(missing_ok=True)
+
+
+def _hold(file: IO[bytes]) -> None:
+    """Mark an unfinished file as being written. The mark goes with the process, however that ends."""
+    with contextlib.suppress(ImportError, OSError):  # Windows; file systems without locks
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _is_abandoned(path: Path) -> bool:
+    """Whether nobody writes the unfinished file any more."""
     try:
-        yield unfinished
-        replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        import fcntl
+    except ImportError:
+        return True  # Windows removes no file that somebody has open
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return time.time() - path.stat().st_mtime > _ABANDONED
+    return True
 
 
 def put(path: Path, content: bytes) -> None:

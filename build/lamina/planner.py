@@ -6,9 +6,11 @@ another digest for the same plan means a damaged part.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -25,6 +27,8 @@ from lamina.progress import Progress
 from lamina.project import Order
 from lamina.prune.model import Decision
 from lamina.store import Store
+
+T = TypeVar("T")
 
 
 class Planner:
@@ -54,9 +58,8 @@ class Planner:
     def recall(self) -> Plan | None:
         """The plan that is remembered for exactly this, if one is; it and its parts count as used now."""
         path = self.store.path("plans", self.key)
-        try:
-            plan = msgspec.msgpack.decode(path.read_bytes(), type=Plan)
-        except (OSError, msgspec.MsgspecError):
+        plan = _decoded(self.store.load(path), Plan)
+        if plan is None:
             return None
         used = [path, self.store.path("plans", self.key, ".decisions")]
         used += [self.store.path("parts", key, suffix) for key in self.keys for suffix in SUFFIXES]
@@ -66,6 +69,9 @@ class Planner:
 
     def make(self) -> Plan:
         """Parts, decisions, layer, plan. Its digest is not known before it is written."""
+        return self._make()[0]
+
+    def _make(self) -> tuple[Plan, list[list[Decision]]]:
         from lamina.planning import make_plan
 
         self.warm = False
@@ -74,17 +80,16 @@ class Planner:
         self.progress.stage("deciding what ships")
         parts = load_parts(self.store, self.wheels)
         plan, decisions = make_plan(self.order, self.overlay, parts, self.keys)
-        with self.store.create(self.store.path("plans", self.key, ".decisions")) as beside:
-            beside.write_bytes(msgspec.msgpack.encode(decisions))
-        return plan
+        self.store.save(self.store.path("plans", self.key, ".decisions"), msgspec.msgpack.encode(decisions))
+        return plan, decisions
 
     def decisions(self) -> tuple[list[tuple[Index, Facts]], list[list[Decision]]]:
         """The parts, and what was decided for each; remembered, or made now."""
-        path = self.store.path("plans", self.key, ".decisions")
-        indexes = [load_index(self.store, key) for key in self.keys]
-        if not path.exists() or None in indexes:
-            self.make()
-        said = msgspec.msgpack.decode(path.read_bytes(), type=list[list[Decision]])
+        said = _decoded(self.store.load(self.store.path("plans", self.key, ".decisions")), list[list[Decision]])
+        if said is not None:
+            with contextlib.suppress(IntegrityError):
+                return load_parts(self.store, self.wheels), said
+        _, said = self._make()
         return load_parts(self.store, self.wheels), said
 
     def write(self, plan: Plan, path: Path) -> Plan:
@@ -105,8 +110,7 @@ class Planner:
         if plan.sha256 == digest:
             return plan
         plan = msgspec.structs.replace(plan, sha256=digest)
-        with self.store.create(self.store.path("plans", self.key)) as beside:
-            beside.write_bytes(msgspec.msgpack.encode(plan))
+        self.store.save(self.store.path("plans", self.key), msgspec.msgpack.encode(plan))
         return plan
 
     def _write(self, plan: Plan, path: Path) -> str | None:
@@ -115,6 +119,14 @@ class Planner:
                 return zips.write(plan.blueprint, lambda key: data_path(self.store, key), out)
         except (FileNotFoundError, EOFError, ValueError):
             return None
+
+
+def _decoded(content: bytes | None, kind: type[T]) -> T | None:
+    """A remembered value, or ``None`` where there is none, or one that another version remembered."""
+    try:
+        return None if content is None else msgspec.msgpack.decode(content, type=kind)
+    except msgspec.MsgspecError:
+        return None
 
 
 def load_parts(store: Store, wheels: Sequence[LockedWheel]) -> list[tuple[Index, Facts]]:

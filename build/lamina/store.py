@@ -2,12 +2,13 @@
 
 An entry either stands complete under its name or does not stand at all: it is written beside, in ``tmp/``, and renamed.
 So two builds at once, or one that was killed, never see half an entry. What a killed process leaves in ``tmp/`` is
-swept by :meth:`Store.prune`, and downloads that were cut stay in ``partial/`` to be resumed.
+swept by the next build that makes a part, and downloads that were cut stay in ``partial/`` to be resumed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import sys
 import time
@@ -29,6 +30,7 @@ KINDS: Mapping[str, str] = {
     "tmp": "unfinished work",
 }
 
+_DIGEST_BYTES = 32
 _ABANDONED = 24 * 60 * 60  # seconds after which nobody can still be writing a temporary file
 
 
@@ -90,6 +92,20 @@ class Store:
         finally:
             beside.unlink(missing_ok=True)
 
+    def save(self, target: Path, content: bytes) -> None:
+        """Put an entry there together with its digest, so that :meth:`load` notices damage."""
+        with self.create(target) as beside:
+            beside.write_bytes(hashlib.sha256(content).digest() + content)
+
+    def load(self, path: Path) -> bytes | None:
+        """What :meth:`save` put there; ``None`` where nothing can be read, or it is not what was put there."""
+        try:
+            raw = path.read_bytes()
+        except OSError:
+            return None
+        digest, content = raw[:_DIGEST_BYTES], raw[_DIGEST_BYTES:]
+        return content if hashlib.sha256(content).digest() == digest else None
+
     @contextlib.contextmanager
     def exclusive(self, key: str) -> Iterator[None]:
         """Hold the right to make the entry ``key``; a second process waits and then finds it made."""
@@ -99,6 +115,14 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(str(folder / key)):
             yield
+
+    def sweep(self) -> None:
+        """Remove what processes that were killed left in ``tmp/``, as soon as nobody can still be writing it."""
+        now = time.time()
+        for path, _, used in _files(self.root / "tmp"):
+            if now - used >= _ABANDONED:
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
     def touch(self, paths: Iterable[Path]) -> None:
         """Note that these entries were used now: many file systems do not (``noatime``), and :meth:`prune` asks."""

@@ -34,20 +34,21 @@ def data_path(store: Store, key: str) -> Path:
 
 
 def load_index(store: Store, key: str) -> Index | None:
-    """The part's index, or ``None`` where the part is missing or cannot be read (and so will be made)."""
+    """The part's index, or ``None`` where the part is missing or damaged (and so will be made)."""
+    content = store.load(store.path("parts", key, ".index"))
     try:
-        index = msgspec.msgpack.decode(store.path("parts", key, ".index").read_bytes(), type=Index)
-        complete = data_path(store, key).stat().st_size == index.data_bytes
+        index = None if content is None else msgspec.msgpack.decode(content, type=Index)
+        return index if index is not None and data_path(store, key).stat().st_size == index.data_bytes else None
     except (OSError, msgspec.MsgspecError):
         return None
-    return index if complete else None
 
 
 def load_facts(store: Store, key: str) -> Facts | None:
     """The part's facts, or ``None`` as in :func:`load_index`."""
+    content = store.load(store.path("parts", key, ".facts"))
     try:
-        return msgspec.msgpack.decode(store.path("parts", key, ".facts").read_bytes(), type=Facts)
-    except (OSError, msgspec.MsgspecError):
+        return None if content is None else msgspec.msgpack.decode(content, type=Facts)
+    except msgspec.MsgspecError:
         return None
 
 
@@ -76,6 +77,7 @@ def ensure(
     missing = [wheel for wheel in wheels if not sound(store, part_key(wheel.sha256))]
     if not missing:
         return 0
+    store.sweep()
     paths = fetch(missing)
     progress.stage(f"making the parts of {len(missing)} wheels")
     with progress.task("preparing wheels", sum(wheel.size for wheel in missing)) as task:
@@ -102,8 +104,7 @@ def _make(store: Store, locked: LockedWheel, path: Path, fetch: Fetch) -> None:
         ):
             index, facts = make(wheel, locked.sha256, out, libdeflate)
         for suffix, value in ((".facts", facts), (".index", index)):
-            with store.create(store.path("parts", key, suffix)) as beside:
-                beside.write_bytes(msgspec.msgpack.encode(value))
+            store.save(store.path("parts", key, suffix), msgspec.msgpack.encode(value))
 
 
 def _verified(locked: LockedWheel, path: Path, fetch: Fetch) -> Path:
