@@ -67,7 +67,8 @@ def by_hand(uv: str, lock: Path, python: str, work: Path) -> list[str]:
     {uv} pip install --quiet --no-config --offline --target {work}/tree/python --python-version {python} \\
       --python-platform x86_64-manylinux2014 --only-binary :all: --no-deps --require-hashes -r {lock}
     cd {work}/tree
-    find . -type d \\( -name tests -o -name docs -o -name __pycache__ -o -name '*.dist-info' \\) -prune -exec rm -rf {{}} +
+    find . -type d \\( -name tests -o -name docs -o -name __pycache__ -o -name '*.dist-info' \\) \\
+      -prune -exec rm -rf {{}} +
     find . -name '*.so*' -type f -exec strip --strip-unneeded {{}} + 2>/dev/null || true
     zip -q -r ../layer.zip .
     """
