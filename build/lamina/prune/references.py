@@ -62,14 +62,23 @@ class Vetoes:
             for point in package.entry_points:
                 self._want(point.module, f"entry point {point.name} of {package.name}")
             for path, source in package.sources.items():
-                if path not in self._proposed:
+                if not source.readable:
+                    self._trust_nothing(path, number)
+                elif path not in self._proposed:
                     self._queue.append((path, source, number))
-                elif not source.readable:
-                    self._keep(path, "cannot be read as Python, so nobody can tell what it is for")
         while self._queue:
             path, source, number = self._queue.popleft()
             self._follow(path, source, number)
         return self._kept
+
+    def _trust_nothing(self, path: str, number: int) -> None:
+        """A source that cannot be read as Python stays; one that ships anyway may refer to all of its own package."""
+        if path in self._proposed:
+            self._keep(path, "cannot be read as Python, so nobody can tell what it is for")
+            return
+        for other in sorted(self._packages[number].paths & self._proposed.keys()):
+            if not other.endswith((".pyc", ".pyi")):
+                self._keep(other, f"may be needed by {path}, which cannot be read as Python")
 
     def _follow(self, path: str, source: Source, number: int) -> None:
         module = module_name(path)
