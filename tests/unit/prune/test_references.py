@@ -264,7 +264,12 @@ def test_what_cannot_be_read_stays(kept: Kept) -> None:
     reason = "cannot be read as Python, so nobody can tell what it is for"
     found = kept({**TESTS, "pkg/tests/broken.py": "x = '''\nimport pkg.tests.util\n"})
     assert found == {"pkg/tests/broken.py": reason}
-    assert kept({**TESTS, "pkg/broken.py": "x = '''\nimport pkg.tests.util\n"}) == {}
+
+
+def test_what_ships_and_cannot_be_read_may_need_all_of_its_package(kept: Kept) -> None:
+    reason = "may be needed by pkg/odd.py, which cannot be read as Python"
+    found = kept({"pkg/odd.py": "x = '''", "pkg/tests/a.py": "", "pkg/docs/b.md": ""}, {"other/tests/c.py": ""})
+    assert found == {"pkg/tests/a.py": reason, "pkg/docs/b.md": reason}
 
 
 def test_the_first_in_order_is_the_reason(kept: Kept) -> None:
