@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import zipfile
+import zlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -278,8 +279,13 @@ def test_hashes_of_record() -> None:
 
 
 def contents(found: tuple[Index, Facts, bytes]) -> Mapping[str, object]:
+    """All that a layer can see of a part; the bits that pad a deflate stream to whole bytes are not among it."""
     index, facts, data = found
-    return {"entries": index.entries, "data": data, "facts": facts, "name": (index.name, index.version)}
+    files = {}
+    for entry in index.entries:
+        packed = data[entry.offset + entry.length - entry.compressed : entry.offset + entry.length]
+        files[entry.path] = zlib.decompress(packed, -zlib.MAX_WBITS) if entry.method else packed
+    return {"entries": index.entries, "files": files, "facts": facts, "name": (index.name, index.version)}
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
