@@ -17,8 +17,8 @@ _ROOT = "python/"
 def decide(parts: Sequence[tuple[Index, Facts]], prune: Prune) -> list[list[Decision]]:
     """One list of decisions for each part, in the order of its entries; an entry that nothing was said about ships.
 
-    Precedence: ``keep``, then ``drop``, then metadata and rules, of which the rules alone can be vetoed: what the
-    recipe states is the recipe's to answer for.
+    Precedence: ``__pycache__`` never ships; then ``keep``, then ``drop``, then metadata and rules, of which the rules
+    alone can be vetoed: what the recipe states is the recipe's to answer for.
     """
     keep, drop = _matcher(prune.keep), _matcher(prune.drop)
     stated = [_stated(index, facts, prune, keep, drop) for index, facts in parts]
@@ -49,7 +49,9 @@ def _stated(
     taken = {}
     for entry in index.entries:
         path = entry.path.removeprefix(_ROOT)
-        if keep is not None and keep.fullmatch(path):
+        if "/__pycache__/" in f"/{path}":
+            verdict = ("caches", True, "bytecode is never taken from a wheel; pypa/installer takes none either")
+        elif keep is not None and keep.fullmatch(path):
             verdict = ("keep", False, "prune.keep of the recipe")
         elif drop is not None and drop.fullmatch(path):
             verdict = ("drop", True, "prune.drop of the recipe")

@@ -112,6 +112,20 @@ def test_namespace_pth_files_go_and_others_stay(decided: Decided) -> None:
     assert found == {"pkg-1.0-py3.9-nspkg.pth": ("metadata", True, "a namespace needs no .pth file (PEP 420)")}
 
 
+def test_bytecode_caches_always_go(decided: Decided) -> None:
+    files = {
+        "pkg/__pycache__/x.cpython-311.pyc": "",
+        "__pycache__/y.pyc": "",
+        "pkg/x.pyc": "",
+        "pkg/__pycache__.py": "",
+    }
+    verdict = ("caches", True, "bytecode is never taken from a wheel; pypa/installer takes none either")
+    expected = dict.fromkeys(list(files)[:2], verdict)
+    assert decided(files) == expected
+    assert decided(files, Prune(rules=())) == expected
+    assert decided(files, Prune(rules=(), keep=("**/__pycache__/",))) == expected
+
+
 def test_files_outside_of_site_packages(decided: Decided) -> None:
     """Rules are for packages; globs reach what a wheel puts beside them, relative to the layer's root."""
     data = "pkg-1.0.data/data"
