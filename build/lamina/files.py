@@ -23,9 +23,8 @@ def beside(path: Path) -> Iterator[Path]:
             if _is_abandoned(left):
                 left.unlink()
     unfinished = path.parent / f".{path.name}.{os.getpid()}.unfinished"
-    with unfinished.open("ab") as held:
+    with _claim(unfinished) as held:
         try:
-            _hold(held)
             yield unfinished
             if os.name == "nt":  # which renames no file that is open
                 held.close()
@@ -35,12 +34,18 @@ def beside(path: Path) -> Iterator[Path]:
             unfinished.unlink(missing_ok=True)
 
 
-def _hold(file: IO[bytes]) -> None:
-    """Mark an unfinished file as being written. The mark goes with the process, however that ends."""
-    with contextlib.suppress(ImportError, OSError):  # Windows; file systems without locks
-        import fcntl
+def _claim(path: Path) -> IO[bytes]:
+    """Create an unfinished file and mark it as being written. The mark goes with the process, however that ends."""
+    while True:
+        held = path.open("ab")
+        with contextlib.suppress(ImportError, OSError):  # Windows; file systems without locks
+            import fcntl
 
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(held, fcntl.LOCK_EX)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(held.fileno()), path.stat()):
+                return held
+        held.close()  # another build took it for abandoned before it was marked
 
 
 def _is_abandoned(path: Path) -> bool:

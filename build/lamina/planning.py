@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from lamina.emit import layout, notices, sbom
 from lamina.emit import manifest as manifests
 from lamina.layer import Layer, assemble, shipped_by_package
+from lamina.lock import canonical
 from lamina.overlay import Generated
 from lamina.part.make import libdeflate
 from lamina.part.model import PLAIN, Facts, Index
@@ -52,11 +53,19 @@ def make_plan(
             for index, _ in parts
         ),
         findings=layer.findings,
-        notes=tuple(_notes(parts, layer)),
+        notes=(*_idle_omits(order), *_notes(parts, layer)),
         sbom=sbom.render(recipe.name, recipe.description, target.name, shipping),
         notices=texts,
     )
     return plan, decisions
+
+
+def _idle_omits(order: Order) -> Iterator[str]:
+    """Packages that the recipe omits and nothing requires: a typing error, or a requirement that has gone."""
+    locked = {wheel.name for wheel in order.lock.wheels}
+    for omit in order.recipe.omit:
+        if canonical(omit.name) not in locked:
+            yield f"omit: {omit.name} is not in the lock for {order.target.name}, so there is nothing to omit"
 
 
 def _notes(parts: Sequence[tuple[Index, Facts]], layer: Layer) -> Iterator[str]:
