@@ -402,7 +402,7 @@ def test_reads_content_of_any_length(read: Callable[[bytes], dict[str, bytes]], 
 def test_a_bomb_ends_at_its_stated_size(tmp_path: Path) -> None:
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     zeros = bytes(1024**2)
-    data = b"".join(packer.compress(zeros) for _ in range(512)) + packer.flush()
+    data = b"".join(packer.compress(zeros) for _ in range(128)) + packer.flush()
     assert len(data) < 1024**2
     path = tmp_path / "bomb.zip"
     path.write_bytes(zipped(Raw("x", b"0" * 1000, data=data)))

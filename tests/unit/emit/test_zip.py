@@ -205,7 +205,7 @@ def generated(count: int) -> Layer:
     return Layer((), files, ())
 
 
-@pytest.mark.parametrize("count", [0, 1, 65_534, 65_535])
+@pytest.mark.parametrize("count", [0, 1, 65_535])
 def test_no_zip64_up_to_what_a_classic_zip_holds(tmp_path: Path, count: int) -> None:
     data = written(generated(count), [], tmp_path)
     assert b"PK\6\6" not in data
@@ -215,7 +215,7 @@ def test_no_zip64_up_to_what_a_classic_zip_holds(tmp_path: Path, count: int) -> 
         assert len(archive.namelist()) == count
 
 
-@pytest.mark.parametrize("count", [65_536, 70_000])
+@pytest.mark.parametrize("count", [65_536])
 def test_zip64_above(tmp_path: Path, count: int) -> None:
     data = written(generated(count), [], tmp_path)
     assert len(walk(data)) == count
