@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+
+from lamina import lock as locks
+from lamina import recipe as recipes
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -67,3 +73,120 @@ def lamina(project: Path, shared_store: Path) -> Iterator[Lamina]:
         )
 
     return run
+
+
+FORGED = """
+name = "forged"
+description = "packages that no index has"
+requirements = ["alpha", "beta", "gamma"]
+find-links = ["wheels"]
+
+[[target]]
+python = "cp311"
+platform = "manylinux2014_x86_64"
+"""
+
+
+class Forged(NamedTuple):
+    """A project whose recipe, lock and wheels were made by hand, so that a build needs nothing but this folder."""
+
+    root: Path
+
+    @property
+    def output(self) -> Path:
+        """Where the artefacts go."""
+        return self.root / "dist"
+
+    @property
+    def zip(self) -> Path:
+        """The layer."""
+        return self.output / "forged-cp311-manylinux2014_x86_64.zip"
+
+    @property
+    def command(self) -> list[str]:
+        """What builds it, without any network."""
+        return [sys.executable, "-m", "lamina", "build", "forged", "--offline"]
+
+    @staticmethod
+    def environment(store: Path, **more: str) -> dict[str, str]:
+        """The environment for it, with a store of its own."""
+        return {**os.environ, "LAMINA_CACHE": str(store), **more}
+
+    def build(self, store: Path, *, umask: int = -1, **more: str) -> str:
+        """Build it to the end; returns the zip's SHA-256 and makes sure that the zip is whole."""
+        env = self.environment(store, **more)
+        done = subprocess.run(self.command, cwd=self.root, env=env, umask=umask, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr.decode(errors="replace")
+        with zipfile.ZipFile(self.zip) as archive:
+            assert archive.testzip() is None
+        return hashlib.sha256(self.zip.read_bytes()).hexdigest()
+
+
+@pytest.fixture(scope="session")
+def forge_project(make_wheel: Callable[..., bytes]) -> Callable[..., Forged]:
+    """Make a project of forged wheels in a folder; ``modules`` says how many modules each wheel has."""
+
+    def forge(root: Path, modules: int = 5) -> Forged:
+        (root / "wheels").mkdir(parents=True)
+        (root / "recipes" / "locks").mkdir(parents=True)
+        path = root / "recipes" / "forged.toml"
+        path.write_text(FORGED)
+        locked = []
+        for name in ("alpha", "beta", "gamma"):
+            filename = f"{name}-1.0-py3-none-any.whl"
+            content = make_wheel(name, "1.0", _files(name, modules), metadata=_metadata(name), stored=name == "beta")
+            (root / "wheels" / filename).write_bytes(content)
+            locked.append(locks.LockedWheel(name, "1.0", filename, hashlib.sha256(content).hexdigest(), len(content)))
+        recipe = recipes.load(path)
+        (target,) = recipes.targets(recipe)
+        lock = locks.Lock(target.name, "hand", locks.inputs_digest(recipe, target), tuple(locked), recipe.name)
+        locks.lock_path(path, recipe.name, target).write_text(locks.render(lock))
+        overlay = root / "layers" / "forged" / "overlay" / "lib"
+        overlay.mkdir(parents=True)
+        (overlay / "libx.so.1").write_bytes(b"\x7fELF" + bytes(100))
+        return Forged(root)
+
+    return forge
+
+
+def _files(name: str, modules: int) -> dict[str, str | bytes]:
+    """A package of everything that a layer treats in its own way, with as many modules as asked for."""
+    body = "".join(f"def function_{number}(x):\n    return x + {number}, 'name {number}'\n\n" for number in range(200))
+    files: dict[str, str | bytes] = {
+        f"{name}/m{number}.py": f"import os\n# {number}\n{body}" for number in range(modules)
+    }
+    data = f"{name}-1.0.data"
+    return files | {
+        f"{name}/__init__.py": f"from {name}.tests import util\nNAME = 'table.csv'\n",
+        f"{name}/tests/__init__.py": "",
+        f"{name}/tests/util.py": "from . import helper\n",
+        f"{name}/tests/helper.py": f"import importlib\nimportlib.import_module(f'{name}.docs.{{x}}')\n",
+        f"{name}/tests/test_x.py": body,
+        f"{name}/docs/a.py": "import alpha.examples.b\n",
+        f"{name}/docs/table.csv": "1,2\n",
+        f"{name}/examples/b.py": "",
+        f"{name}/native.so": b"\x7fELF" + bytes(range(256)) * (20 * modules),
+        f"{name}/ünïcödé.txt": "ünïcödé\n" * 9,
+        f"{name}/x.h": "int x;\n",
+        f"{name}/py.typed": "",
+        "shared/data.txt": "shared\n" * 9,
+        f"{data}/scripts/{name}-tool": "#!python\nprint()\n",
+        f"{data}/data/share/{name}.txt": "data\n",
+        f"{data}/headers/{name}.h": "",
+    }
+
+
+def _metadata(name: str) -> dict[str, str]:
+    """Metadata with everything that a parser could see otherwise on another Python."""
+    head = f"Metadata-Version: 2.4\nName: {name}\nVersion: 1.0\nAuthor: Jörg Åström\nSummary: a: b; c=d\n"
+    head += "License: Long\n        text\n\t|of several\n        lines\nLicense-File: TERMS\nKeywords: ,x , y\n"
+    head += f"Home-page: https://example.invalid/{name}\nClassifier: License :: OSI Approved :: MIT License\n"
+    head += "Requires-Dist: alpha; extra == 'x'\nProject-URL: Source, https://example.invalid/source?a=b\n"
+    head += f'Author-email: "A, B" <a@example.invalid>\nX-Long: {"x" * 300}\n'
+    return {
+        "METADATA": head + "\nA description.\nName: none\n",
+        "entry_points.txt": f"[console_scripts]\n{name} = {name}:main\n[plug.ins]\nx = {name}.docs.a\n",
+        "TERMS": f"Terms of {name}\r\n\fnext page\r\n\u2028line\n",
+        "licenses/LICENSE": "MIT\n" * 20,
+        "INSTALLER": "hand\n",
+    }
