@@ -160,7 +160,7 @@ def _files(name: str, modules: int) -> dict[str, str | bytes]:
         f"{name}/__init__.py": f"from {name}.tests import util\nNAME = 'table.csv'\n",
         f"{name}/tests/__init__.py": "",
         f"{name}/tests/util.py": "from . import helper\n",
-        f"{name}/tests/helper.py": f"import importlib\nimportlib.import_module(f'{name}.docs.{{x}}')\n",
+        f"{name}/tests/helper.py": f"import importlib\ndef f(x):\n    importlib.import_module(f'{name}.docs.{{x}}')\n",
         f"{name}/tests/test_x.py": body,
         f"{name}/docs/a.py": "import alpha.examples.b\n",
         f"{name}/docs/table.csv": "1,2\n",
