@@ -67,7 +67,7 @@ def test_what_is_unpacked_imports(tmp_path: Path, forged: Forged) -> None:
     assert unzip("-q", forged.zip, "-d", tmp_path).returncode == 0
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); import alpha, beta.m3, importlib.metadata as m; "
-        "print(m.version('gamma'), m.packages_distributions()['alpha'], beta.m3.function_7(1))"
+        "print(m.version('gamma'), m.packages_distributions()['alpha'], beta.m3.function_7(1)[0])"
     )
     done = subprocess.run(
         [sys.executable, "-I", "-c", code, str(tmp_path / "python")], capture_output=True, text=True, check=False
