@@ -17,7 +17,8 @@ import pytest
 
 pytestmark = pytest.mark.usefixtures("index")
 
-NAME = "sklearn-cp311-manylinux2014_x86_64"
+TARGET = "cp311-manylinux2014_x86_64"
+NAME = f"sklearn-{TARGET}"
 #: What `pip install --target`, then deleting tests, docs, *.dist-info and *.txt, leaves of the same wheels, in bytes.
 USUAL = 223_272_272
 
@@ -54,7 +55,7 @@ def _build(
     project: Path, store: Path, *arguments: str, env: Mapping[str, str] | None = None, umask: int = 0o022
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "lamina", "build", "sklearn", *arguments],
+        [sys.executable, "-m", "lamina", "build", "sklearn", "--target", TARGET, *arguments],
         cwd=project,
         env={**os.environ, "LAMINA_CACHE": str(store), **(env or {})},
         umask=umask,
@@ -131,7 +132,7 @@ def watch(event, arguments):
         raise SystemExit(f"a warm build opened a socket: {event} {arguments}")
 sys.addaudithook(watch)
 from lamina.cli import run
-code = run(["build", "sklearn", "--json", "--quiet"])
+code = run(["build", "sklearn", "--target", "cp311-manylinux2014_x86_64", "--json", "--quiet"])
 heavy = {"requests", "rich", "docker", "elftools", "cyclonedx", "packaging", "filelock", "platformdirs", "zipfile",
          "uv", "pypi_simple", "lamina.part.scan", "lamina.wheel", "lamina.prune.references", "lamina.recipe.check"}
 print(sorted(heavy & set(sys.modules)), file=sys.stderr)
@@ -194,12 +195,12 @@ def test_over_budget_fails_with_a_table_and_takes_the_stale_zip_away(project: Pa
 
 
 def test_explain_tells_rules_and_vetoes(lamina: Callable[..., subprocess.CompletedProcess[str]]) -> None:
-    done = lamina("explain", "sklearn")
+    done = lamina("explain", "sklearn", "--target", TARGET)
     assert done.returncode == 0, done.stderr
     assert "scipy 1.16.3:" in done.stdout
     assert "tests: dropped" in done.stdout
-    done = lamina("explain", "sklearn", "numpy/testing/tests")
+    done = lamina("explain", "sklearn", "numpy/testing/tests", "--target", TARGET)
     assert 'python/numpy/testing/tests/__init__.py (numpy: rule "tests": nothing refers to it)' in done.stdout
-    done = lamina("explain", "sklearn", "no/such/path")
+    done = lamina("explain", "sklearn", "no/such/path", "--target", TARGET)
     assert done.returncode == 2
     assert "no/such/path: no wheel of sklearn has it" in done.stderr

@@ -70,7 +70,7 @@ def test_installed_elsewhere_it_does_the_main_job(
     shutil.copytree(repository / "recipes", project / "recipes")
     env = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     done = subprocess.run(
-        [binaries / "lamina", "build", "sklearn", "--json"],
+        [binaries / "lamina", "build", "sklearn", "--target", "cp311-manylinux2014_x86_64", "--json"],
         cwd=project,
         env={**env, "LAMINA_CACHE": str(shared_store)},
         capture_output=True,
