@@ -63,6 +63,7 @@ def build(order: Order, *, store: Store, fetch: Fetch, progress: Progress = SILE
     findings = _judge(order, artefact.name, plan, shares)
     output.mkdir(parents=True, exist_ok=True)
     if _fails(findings):
+        report.unlink(missing_ok=True)
         for suffix in _SUFFIXES:
             output.joinpath(order.name + suffix).unlink(missing_ok=True)
         manifest = _describe(order, plan, findings)
