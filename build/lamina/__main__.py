@@ -1,5 +1,17 @@
-"""``python -m lamina`` is ``lamina``."""
+"""``python -m lamina`` and the command ``lamina``: run the command line and exit with the code of the contract."""
 
-from lamina.cli import main
+import sys
 
-main()
+
+def main() -> None:
+    """Run the command line. It is imported here, so that Ctrl-C ends lamina like anywhere else while it starts."""
+    try:
+        from lamina.cli import run
+
+        sys.exit(run(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -111,8 +111,8 @@ class _Merge:
 
     def _conflict(self, path: str, message: str) -> None:
         hint = (
-            "Require only one of the two packages, drop one of the files with prune.drop, or state in [[accept]] that "
-            "the first of the two may win."
+            "Require only one of the two packages, or state in [[accept]] that the file of the first may win, where "
+            "that is what you want."
         )
         self.findings[path, message] = make("file-conflict", path, message, hint)
 

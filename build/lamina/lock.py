@@ -13,6 +13,7 @@ A lock is read at the start of every build: nothing here is imported that a warm
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from typing import TYPE_CHECKING, NoReturn
@@ -22,7 +23,7 @@ import msgspec
 from lamina.errors import MissingLockError, StaleLockError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from lamina.recipe import Recipe
@@ -111,7 +112,7 @@ def read(path: Path) -> Lock:
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
     try:
-        text = raw.decode("utf-8")
+        text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not a lock: {error.reason} at byte {error.start}", hint=_RENEW) from error
     return parse(text, str(path))
@@ -158,22 +159,43 @@ def check(lock: Lock, recipe: Recipe, target: Target, where: str) -> None:
     if lock.target != target.name:
         raise StaleLockError(f"{where}: made for {lock.target}, not for {target.name}", hint=hint)
     if lock.inputs != inputs_digest(recipe, target):
-        message = f"{where}: stale: the recipe now states other requirements, constraints, folders or indexes"
+        inputs = "requirements, constraints, provided packages, folders or indexes"
+        message = f"{where}: stale: the recipe now states other {inputs}"
         raise StaleLockError(message, hint=hint)
 
 
-def verify(lock: Lock, target: Target) -> None:
-    """Make sure that every wheel of the lock is one that the target accepts. Imports more than a warm build needs.
+def verify(lock: Lock, recipe: Recipe, target: Target, where: str) -> None:
+    """Make sure that the lock is one that resolution can have written. Imports more than a warm build needs.
 
     Raises:
-        UsageError: a wheel is for another Python or platform, which no resolution for this target can have chosen.
+        UsageError: a wheel is for another Python or platform.
+        StaleLockError: a requirement that holds on the target has no wheel, as after a merge that lost a line.
     """
     accepted = frozenset(target.tags())
     for wheel in lock.wheels:
         pythons, abis, platforms = (part.split(".") for part in wheel.filename[: -len(".whl")].rsplit("-", 3)[1:])
         if not any(f"{a}-{b}-{c}" in accepted for a in pythons for b in abis for c in platforms):
-            message = f"{wheel.filename}: locked for {target.name}, which does not accept it"
-            raise UsageError(message, hint=f"Renew the lock: {lock.command}")
+            message = f"{where}: {wheel.filename}: {target.name} does not accept this wheel"
+            raise UsageError(message, hint=f"Renew the lock: {_command(recipe.name)}")
+    names = {wheel.name for wheel in lock.wheels}.union(map(canonical, recipe.provided))
+    for name in required(recipe.requirements, target):
+        if name not in names:
+            raise StaleLockError(
+                f"{where}: has no wheel of {name}, which the recipe requires", hint=f"Renew it: {_command(recipe.name)}"
+            )
+
+
+def required(requirements: Iterable[str], target: Target) -> Iterator[str]:
+    """The normalized names of the requirements whose markers hold on the target; what is no requirement is left out."""
+    from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    environment = {**target.markers(), "extra": ""}
+    for text in requirements:
+        with contextlib.suppress(InvalidRequirement, UndefinedComparison, UndefinedEnvironmentName):
+            requirement = Requirement(text)
+            if requirement.marker is None or requirement.marker.evaluate(environment):
+                yield canonical(requirement.name)
 
 
 def inputs_digest(recipe: Recipe, target: Target) -> str:

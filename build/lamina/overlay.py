@@ -43,6 +43,8 @@ def read_overlay(folder: Path) -> tuple[Generated, ...]:
         OSError: a file or folder cannot be read.
     """
     if not folder.is_dir():
+        if folder.exists() or folder.is_symlink():
+            raise UsageError(f"{folder}: is no folder", hint="Put the files of the overlay into a folder of that name.")
         return ()
     found = []
     for parent, folders, names in os.walk(folder, onerror=_fail):

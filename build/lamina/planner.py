@@ -44,7 +44,7 @@ class Planner:
         made_from = (
             f"plan {FORMAT}",
             lamina.__version__,
-            self.keys,
+            self.wheels,
             recipe.name,
             recipe.description,
             recipe.prune,
@@ -75,7 +75,8 @@ class Planner:
         from lamina.planning import make_plan
 
         self.warm = False
-        locks.verify(self.order.lock, self.order.target)
+        order = self.order
+        locks.verify(order.lock, order.recipe, order.target, order.project.shown(order.lock_path))
         ensure(self.store, self.wheels, self.fetch, verify=True, progress=self.progress)
         self.progress.stage("deciding what ships")
         parts = load_parts(self.store, self.wheels)
@@ -141,5 +142,12 @@ def load_parts(store: Store, wheels: Sequence[LockedWheel]) -> list[tuple[Index,
         index, facts = load_index(store, key), load_facts(store, key)
         if index is None or facts is None:
             raise IntegrityError(f"{store.root}: the part of {wheel.filename} is gone", hint="Run the build again.")
+        # The hash names the bytes, and a lock can say more of them than is so.
+        if (index.name, index.wheel, index.wheel_bytes) != (wheel.name, wheel.filename, wheel.size):
+            raise IntegrityError(
+                f"{wheel.name}: {wheel.filename} of {wheel.size:,} bytes in the lock; the wheel of that hash is "
+                f"{index.wheel} of {index.wheel_bytes:,} bytes",
+                hint="Locks are written by lamina lock, never by hand: run it again for this recipe.",
+            )
         parts.append((index, facts))
     return parts

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from lamina.emit import layout, notices, sbom
 from lamina.emit import manifest as manifests
+from lamina.errors import StaleLockError
 from lamina.layer import Layer, assemble, shipped_by_package
-from lamina.lock import canonical
+from lamina.lock import canonical, required
 from lamina.overlay import Generated
 from lamina.part.make import libdeflate
 from lamina.part.model import PLAIN, Facts, Index
@@ -28,6 +29,7 @@ def make_plan(
     ``keys`` are the parts' names in the store, in the same order. The plan's digest is empty: only writing tells it.
     """
     recipe, target = order.recipe, order.target
+    _check_complete(order, parts)
     decisions = decide(parts, recipe.prune)
     shipping = [
         part
@@ -60,6 +62,24 @@ def make_plan(
     return plan, decisions
 
 
+def _check_complete(order: Order, parts: Sequence[tuple[Index, Facts]]) -> None:
+    """Hold the lock against what its wheels require of each other.
+
+    Raises:
+        StaleLockError: a wheel requires what the lock does not have, so the lock lost a line.
+    """
+    recipe = order.recipe
+    there = {wheel.name for wheel in order.lock.wheels}.union(map(canonical, recipe.provided))
+    for index, facts in parts:
+        stated = [value for key, value in facts.metadata if key.lower() == "requires-dist"]
+        for name in required(stated, order.target):
+            if name not in there:
+                raise StaleLockError(
+                    f"{order.project.shown(order.lock_path)}: has no wheel of {name}, which {index.wheel} requires",
+                    hint=f"Renew it: lamina lock {recipe.name}",
+                )
+
+
 def _idle_omits(order: Order) -> Iterator[str]:
     """Packages that the recipe omits and nothing requires: a typing error, or a requirement that has gone."""
     locked = {wheel.name for wheel in order.lock.wheels}
@@ -69,7 +89,9 @@ def _idle_omits(order: Order) -> Iterator[str]:
 
 
 def _notes(parts: Sequence[tuple[Index, Facts]], layer: Layer) -> Iterator[str]:
-    """What is worth knowing and no finding: ``.pth`` files, which Lambda evaluates in ``/opt/python`` as site does."""
+    """What is worth knowing and no finding: an empty layer; ``.pth`` files, which Lambda evaluates."""
+    if not parts:
+        yield "no wheel is locked for this target: the layer holds no package"
     for (index, facts), pick in zip(parts, layer.picks, strict=True):
         for entry in pick:
             if entry.path.endswith(".pth") and entry.path.count("/") == 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +32,7 @@ class Project(NamedTuple):
     def shown(self, path: Path) -> str:
         """A path of the project as messages show it: from the current folder, where it lies below."""
         with contextlib.suppress(ValueError):
-            return path.resolve().relative_to(Path.cwd()).as_posix()
+            return Path(os.path.abspath(path)).relative_to(Path.cwd()).as_posix()  # noqa: PTH100 - links stay links
         return str(path)
 
 
@@ -67,7 +68,7 @@ def load_recipe(project: Project, store: Store) -> Recipe:
     if memo.exists():
         return recipes.trusted(text.decode())
     recipe = recipes.parse(recipes.decode(text, project.where), project.where)
-    with store.create(memo) as beside:
+    with contextlib.suppress(OSError), store.create(memo) as beside:  # a store that cannot be written costs only time
         beside.touch()
     return recipe
 

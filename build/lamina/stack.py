@@ -17,7 +17,8 @@ from lamina.target import Target
 def measure(recipe: Recipe, target: Target, *, root: Path, output: Path) -> list[Share]:
     """One share for each entry of ``budget.stack``, and one for the function where the recipe has one.
 
-    A recipe's size is that of its last build for the same target, in ``output``.
+    A recipe's size is that of its last build in ``output`` for the same Python and architecture, the largest where it
+    has several.
 
     Raises:
         UsageError: a recipe of the stack was not built yet, a zip cannot be read, a source of the function is not
@@ -40,13 +41,18 @@ def _share(entry: str | int, target: Target, root: Path, output: Path) -> Share:
             raise UsageError(
                 f"budget.stack: {entry}: cannot be read: {error}", hint="Build or fetch it first."
             ) from error
-    built = manifests.read(output / f"{entry}-{target.name}.json")
-    if built is None:
+    fits = [
+        built
+        for path in sorted(output.glob(f"{entry}-{target.python}-*_{target.architecture}.json"))
+        if (built := manifests.read(path)) is not None and built.name == entry and built.sha256
+    ]
+    if not fits:
         raise UsageError(
-            f"budget.stack: {entry} was not built for {target.name}, so its size is unknown",
-            hint=f"Build it first: lamina build {entry} --target {target.name}",
+            f"budget.stack: there is no layer {entry} for {target.python} on {target.architecture} in "
+            f"{output.name}/, so its size is unknown",
+            hint=f"Build it first: lamina build {entry}",
         )
-    return Share(entry, built.unzipped_bytes)
+    return Share(entry, max(built.unzipped_bytes for built in fits))
 
 
 def _size(root: Path, source: Source) -> int:

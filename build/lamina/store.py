@@ -83,14 +83,19 @@ class Store:
         the same key.
         """
         folder = self.root / "tmp"
-        folder.mkdir(parents=True, exist_ok=True)
         beside = folder / f"{target.name}.{os.getpid()}.{os.urandom(4).hex()}"
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             yield beside
             target.parent.mkdir(parents=True, exist_ok=True)
             replace(beside, target)
+        except OSError as error:
+            if error.filename is None or str(self.root) in str(error.filename):
+                error.add_note(f"That is in lamina's store, {self.root}; LAMINA_CACHE names another place.")
+            raise
         finally:
-            beside.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                beside.unlink(missing_ok=True)
 
     def save(self, target: Path, content: bytes) -> None:
         """Put an entry there together with its digest, so that :meth:`load` notices damage."""
@@ -155,10 +160,10 @@ class Store:
         """Remove everything; return the bytes freed. Only lamina's own folders under the root are touched."""
         import shutil
 
-        freed = sum(row.bytes for row in self.usage())
+        before = sum(row.bytes for row in self.usage())
         for kind in (*KINDS, "locks"):
             shutil.rmtree(self.root / kind, ignore_errors=True)
-        return freed
+        return before - sum(row.bytes for row in self.usage())
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, int, float]]:

@@ -36,8 +36,9 @@ MOST_METADATA_BYTES = 64 * 1024**2
 class Wheel:
     """An open wheel whose directory has been checked; use :func:`open_wheel`.
 
-    ``entries`` are its files in the order of their data, folders left out. ``dist_info`` is the name of that top-level
-    folder; ``data_folders`` are those of installation schemes, of which a wheel has one or none.
+    ``size`` is the wheel's own, in bytes. ``entries`` are its files in the order of their data, folders left out.
+    ``dist_info`` is the name of that top-level folder; ``data_folders`` are those of installation schemes, of which a
+    wheel has one or none.
     """
 
     def __init__(self, filename: str, buffer: mmap.mmap, entries: tuple[Entry, ...]) -> None:
@@ -49,6 +50,7 @@ class Wheel:
         except wheel_filename.ParseError as error:
             raise UnsafeWheelError(f"{filename}: not the name of a wheel", hint=REPORT) from error
         self.filename = filename
+        self.size = len(buffer)
         self.entries = entries
         self._buffer = buffer
         self._by_name = {entry.name: entry for entry in entries}
@@ -130,13 +132,17 @@ class Wheel:
     def _is_named(self, stem: str) -> bool:
         """Whether ``name-version`` before ``.dist-info`` or ``.data`` is this wheel's, in whatever spelling."""
         from packaging.utils import canonicalize_name
-        from packaging.version import InvalidVersion, Version
 
         name, _, version = stem.partition("-")
+        return canonicalize_name(name) == self.name and self._is_version(version)
+
+    def _is_version(self, stated: str) -> bool:
+        from packaging.version import InvalidVersion, Version
+
         try:
-            return canonicalize_name(name) == self.name and Version(version) == Version(self.version)
+            return Version(stated) == Version(self.version)
         except InvalidVersion:
-            return canonicalize_name(name) == self.name and version == self.version
+            return stated == self.version
 
     def _required(self, name: str) -> str:
         found = self.read_metadata_file(name)
@@ -160,6 +166,13 @@ class Wheel:
             raise UnsafeWheelError(
                 f"{self.filename}: {self.dist_info}/METADATA: is about {stated or 'nothing'}; the name of the wheel "
                 f"says {self.name}",
+                hint=REPORT,
+            )
+        version = str(metadata.get("Version", "")).strip()
+        if not self._is_version(version):
+            raise UnsafeWheelError(
+                f"{self.filename}: {self.dist_info}/METADATA: is about version {version or 'nothing'}; the name of the "
+                f"wheel says {self.version}",
                 hint=REPORT,
             )
         return metadata

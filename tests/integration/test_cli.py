@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -183,6 +185,50 @@ def test_wheel_that_lies_is_refused_by_name(demo: Lamina, root: Path, tmp_path: 
     assert done.returncode == 4
     assert "alpha-1.0-py3-none-any.whl" in done.stderr
     assert not list(root.glob("dist/*"))
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "message"),
+    [
+        (("beta==2.0 --hash", "#beta"), 1, "has no wheel of beta, which alpha-1.0-py3-none-any.whl requires"),
+        (("alpha==1.0 --hash", "#alpha"), 1, "has no wheel of alpha, which the recipe requires"),
+        (("alpha-1.0-py3-none-any.whl ", "alpha-1.0-py3-none-win_amd64.whl "), 2, "does not accept this wheel"),
+        ((".whl ", ".whl 1"), 4, "in the lock; the wheel of that hash is"),
+    ],
+)
+def test_lock_that_was_edited_is_refused_with_a_warm_store_too(
+    demo: Lamina, root: Path, change: tuple[str, str], code: int, message: str
+) -> None:
+    assert demo("build", "demo", "--target", FIRST, "--offline").returncode == 0
+    lock = root / "recipes" / "locks" / f"demo-{FIRST}.txt"
+    lock.write_text(lock.read_text().replace(*change))
+    done = demo("build", "demo", "--target", FIRST, "--offline")
+    assert (done.returncode, message in done.stderr) == (code, True), done.stderr
+
+
+@pytest.mark.usefixtures("demo")
+def test_reader_that_leaves_early_is_no_error(root: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "LAMINA_CACHE": str(tmp_path / "store")}
+    running = subprocess.Popen(
+        [sys.executable, "-m", "lamina", "explain", "demo", "--offline"],
+        cwd=root,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert running.stdout is not None
+    running.stdout.close()
+    assert running.wait(timeout=60) == 0
+
+
+@pytest.mark.usefixtures("demo")
+def test_console_of_another_encoding_ends_nothing(lamina: Lamina, root: Path, tmp_path: Path) -> None:
+    recipe = root / "recipes" / "demo.toml"
+    recipe.write_text(RECIPE.replace('name = "demo"', 'name = "demo"\ndescription = "→ 5"'), encoding="utf-8")
+    env = {"LAMINA_CACHE": str(tmp_path / "store"), "PYTHONIOENCODING": "cp1252"}
+    done = lamina("build", "demo", "--target", FIRST, "--offline", cwd=root, env=env)
+    assert done.returncode == 0, done.stderr
+    assert r"\u2192 5" in done.stdout
 
 
 def test_accepted_conflict_stays_visible(demo: Lamina, root: Path, tmp_path: Path, forge: Callable[..., Path]) -> None:

@@ -33,8 +33,8 @@ INTERPRETER = "/var/lang/bin/python3.11"
 NOTICES = Generated("licenses/test.txt", b"notices\n", PLAIN, "lamina")
 KEEP = Prune(rules=(), metadata="keep")
 HINT = (
-    "Require only one of the two packages, drop one of the files with prune.drop, or state in [[accept]] that "
-    "the first of the two may win."
+    "Require only one of the two packages, or state in [[accept]] that the file of the first may win, where "
+    "that is what you want."
 )
 
 
@@ -136,7 +136,7 @@ def test_what_ships_is_always_a_tree(trees: list[list[tuple[str, bytes]]]) -> No
     parts = []
     for number, files in enumerate(trees):
         entries = tuple(entry(path, content) for path, content in files)
-        index = Index(f"p{number}", "1", f"p{number}.whl", "", f"python/p{number}.dist-info", "", 0, entries)
+        index = Index(f"p{number}", "1", f"p{number}.whl", "", 1, f"python/p{number}.dist-info", "", 0, entries)
         parts.append((index, Facts((), (), (), (), (), {}, 0)))
     layer = assembled(parts)
     ships: dict[str, bytes] = {}

@@ -203,9 +203,21 @@ def test_a_stale_lock_names_the_command() -> None:
     locks.check(fresh, recipe(), TARGET, "x.txt")
     with pytest.raises(StaleLockError) as caught:
         locks.check(fresh, recipe(constraints=("numpy<2",)), TARGET, "x.txt")
-    stale = "x.txt: stale: the recipe now states other requirements, constraints, folders or indexes"
+    inputs = "requirements, constraints, provided packages, folders or indexes"
+    stale = f"x.txt: stale: the recipe now states other {inputs}"
     assert (caught.value.message, caught.value.hint) == (stale, "Renew it: lamina lock sklearn")
     assert caught.value.exit_code == 1
+
+
+def test_a_lock_that_lost_a_line() -> None:
+    """What is required must be there, less what the runtime provides and what does not hold on the target."""
+    wanted = recipe(requirements=("numpy", "boto3", "pywin32; sys_platform == 'win32'", "Foo.Bar[x]>=1"))
+    foo = LockedWheel("foo-bar", "1.0", "foo_bar-1.0-py3-none-any.whl", DIGEST, 1)
+    locks.verify(Lock(TARGET.name, "uv 1", DIGEST, (NUMPY, foo), "sklearn"), wanted, TARGET, "x.txt")
+    with pytest.raises(StaleLockError) as caught:
+        locks.verify(Lock(TARGET.name, "uv 1", DIGEST, (NUMPY,), "sklearn"), wanted, TARGET, "x.txt")
+    assert caught.value.message == "x.txt: has no wheel of foo-bar, which the recipe requires"
+    assert caught.value.hint == "Renew it: lamina lock sklearn"
 
 
 def test_a_lock_for_another_target() -> None:
@@ -227,11 +239,12 @@ def test_a_lock_for_another_target() -> None:
     ],
 )
 def test_wheels_that_the_target_does_not_accept(filename: str) -> None:
-    locks.verify(LOCK, TARGET)
+    numpy = recipe(requirements=("numpy",))
+    locks.verify(LOCK, numpy, TARGET, "x.txt")
     wheel = LockedWheel("numpy", "1.26.4", filename, DIGEST, 1)
     with pytest.raises(UsageError) as caught:
-        locks.verify(Lock(TARGET.name, "uv 1", DIGEST, (wheel,), "sklearn"), TARGET)
-    assert caught.value.message == f"{filename}: locked for cp311-manylinux2014_x86_64, which does not accept it"
+        locks.verify(Lock(TARGET.name, "uv 1", DIGEST, (wheel,), "sklearn"), numpy, TARGET, "x.txt")
+    assert caught.value.message == f"x.txt: {filename}: cp311-manylinux2014_x86_64 does not accept this wheel"
     assert caught.value.hint == "Renew the lock: lamina lock sklearn"
 
 

@@ -131,7 +131,7 @@ def test_takes_other_spellings_of_its_name(
         make_wheel(
             files={f"{data}/purelib/foo.py": "", "Foo_BAR-1.0.data/purelib/bar.py": ""},
             dist_info=folder,
-            metadata={"METADATA": f"Name: {stated}\n"},
+            metadata={"METADATA": f"Name: {stated}\nVersion: {filename.split('-')[1]}\n"},
         )
     )
     index, _, _ = part(path)

@@ -31,7 +31,7 @@ def check_size(artefact: str, unzipped: int, others: Sequence[Share], budget: Bu
             "over-budget",
             artefact,
             f"{sum_of}: {total - limit:,} more than the budget of {limit:,}",
-            "Drop what the table below shows, require fewer packages, or ship an image instead of a layer.",
+            "Drop what the function never imports, require fewer packages, or ship an image instead of a layer.",
         )
     elif total > budget.warn:
         yield make(

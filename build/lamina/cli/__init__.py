@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 
 import click
@@ -50,7 +52,7 @@ class _Commands(click.Group):
 )
 @click.version_option(lamina.__version__, prog_name="lamina")
 def cli() -> None:
-    r"""Build AWS Lambda layers for Python: for the target, slimmed without breaking, reproducible.
+    """Build AWS Lambda layers for Python: for the target, slimmed without breaking, reproducible.
 
     A recipe is a TOML file in recipes/; its lock stands in recipes/locks/, what is built goes to dist/.
 
@@ -60,39 +62,40 @@ def cli() -> None:
     """
 
 
-def main() -> None:
-    """Run the command line and exit with the code of the contract."""
-    try:
-        sys.exit(run(sys.argv[1:]))
-    except BrokenPipeError:  # the reader of our output, for instance `head`, has gone
-        sys.stderr.close()
-        sys.exit(0)
-
-
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code; what went wrong is on stderr."""
+    for stream in (sys.stdout, sys.stderr):  # what a console cannot show must not end a command that has done its work
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         result = cli.main(arguments, prog_name="lamina", standalone_mode=False)
-    except LaminaError as error:
-        return _failed(error)
-    except click.ClickException as error:
-        context = getattr(error, "ctx", None)
-        hint = f"See: {context.command_path} --help" if context is not None else ""
-        return _failed(UsageError(error.format_message(), hint=hint))
+    except SystemExit:
+        if "_LAMINA_COMPLETE" in os.environ:  # shell completion ends so
+            raise
+        return 0  # and else only what finds the reader of its output gone, as after `head`
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; nothing was left half-done", err=True)
         return INTERRUPTED
-    except BrokenPipeError:
-        raise
-    except OSError as error:  # a disk that is full, a folder that cannot be written
-        place = f"{error.filename}: " if error.filename else ""
-        hint = "Check free space and permissions there; nothing was left half-done."
-        return _failed(MissingToolError(f"{place}{error.strerror or error}", hint=hint))
+    except (LaminaError, click.ClickException, OSError) as error:
+        return _failed(error)
     return result if isinstance(result, int) else 0
 
 
-def _failed(error: LaminaError) -> int:
+def _failed(error: LaminaError | click.ClickException | OSError) -> int:
+    """Print what went wrong and return the exit code for it."""
     from lamina.cli.common import show
 
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return error.exit_code
+    if isinstance(error, click.ClickException):
+        context = getattr(error, "ctx", None)
+        hint = f"See: {context.command_path} --help" if context is not None else ""
+        error = UsageError(error.format_message(), hint=hint)
+    elif isinstance(error, OSError):  # a disk that is full, a folder that cannot be written
+        place = f"{error.filename}: " if error.filename else ""
+        notes = getattr(error, "__notes__", [])
+        hint = "\n".join(["Check free space and permissions there; nothing was left half-done.", *notes])
+        error = MissingToolError(f"{place}{error.strerror or error}", hint=hint)
     show(error)
     return error.exit_code

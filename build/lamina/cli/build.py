@@ -72,7 +72,8 @@ def _print(built: Built, artefact: str | None) -> None:
     for line in build_lines(built.manifest, artefact, warm=built.warm, notes=built.notes):
         click.echo(line)
     if any(finding.code == "over-budget" for finding in built.manifest.findings):
-        for line in (*package_table(built.manifest.packages), *saving_lines(built.savings)):
+        savings = saving_lines(built.savings) if built.savings else ()
+        for line in (*package_table(built.manifest.packages), *savings):
             click.echo(line)
     if artefact is not None:
         shown = Path(artefact).as_posix()

@@ -66,7 +66,7 @@ def choose(names: Sequence[str], *, everything: bool, output: str | None = None)
         have = ", ".join(path.stem for path in known)
         hint = f"Name one of: {have}; or give --all." if have else "Write one with: lamina recipe new NAME"
         raise UsageError("no recipe was named" if have else "there is no recipe here", hint=hint)
-    return [_project(path, output) for path in dict.fromkeys(paths)]
+    return list(dict.fromkeys(_project(path, output) for path in paths))
 
 
 def select(recipe: Recipe, wanted: Iterable[str], *, lenient: bool = False) -> list[Target]:
@@ -158,9 +158,9 @@ def _find(name: str, folder: Path | None) -> Path:
 
 
 def _project(path: Path, output: str | None) -> Project:
-    path = path.resolve()
+    path = Path(os.path.abspath(path))  # noqa: PTH100 - a linked recipe belongs to the project that links it
     root = path.parent.parent if path.parent.name == "recipes" else path.parent
-    return Project(path, root, Path(output).resolve() if output else root / "dist")
+    return Project(path, root, Path(output).absolute() if output else root / "dist")
 
 
 class TerminalProgress(Progress):

@@ -101,7 +101,7 @@ def command(  # noqa: PLR0913 - the options of the contract
 def _check(project: Project, recipe: Recipe, target: Target, done: list[machine.Lock], *, as_json: bool) -> None:
     """Add the outcome for one target to ``done``, or raise what is wrong with its lock."""
     ordered = order(project, recipe, target)
-    locks.verify(ordered.lock, target)
+    locks.verify(ordered.lock, recipe, target, project.shown(ordered.lock_path))
     done.append(_told(project, ordered.lock_path, ordered.lock, "up to date", as_json=as_json))
 
 

@@ -16,7 +16,7 @@ from lamina.progress import SILENT, Progress
 from lamina.store import Store
 
 #: Counted up with every change of what a part holds; it is part of every part's name.
-FORMAT = 1
+FORMAT = 2
 
 #: The files of a part; the index is written last and completes it.
 SUFFIXES = (".data", ".facts", ".index")
@@ -79,7 +79,7 @@ def ensure(
         return 0
     store.sweep()
     paths = fetch(missing)
-    progress.stage(f"making the parts of {len(missing)} wheels")
+    progress.stage(f"making the parts of {len(missing)} wheel{'s' if len(missing) > 1 else ''}")
     with progress.task("preparing wheels", sum(wheel.size for wheel in missing)) as task:
         for wheel in missing:
             _make(store, wheel, paths[wheel.sha256], fetch)

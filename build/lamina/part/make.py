@@ -20,6 +20,8 @@ Compress = Callable[[bytes], bytes]
 
 #: Names of licence files at the root of a ``.dist-info`` folder, from before PEP 639 gave them a folder of their own.
 _LICENCE = re.compile(r"(?i)(licen[cs]e|copying|notice|authors|copyright)[^/]*")
+#: Metadata that stays whatever a wheel calls a licence.
+_KEPT = frozenset({"METADATA", "WHEEL", "RECORD", "entry_points.txt", "top_level.txt"})
 #: ``module:object.attribute``, extras left out (entry points specification, data model).
 _REFERENCE = re.compile(r"(?P<module>[\w.]+)\s*(:\s*(?P<attribute>[\w.]+)\s*)?(\[.*\])?$")
 #: The reader of a larger source file gains nothing: it is generated data. Scripts are read whole up to this size.
@@ -98,6 +100,7 @@ def make(wheel: wheels.Wheel, wheel_sha256: str, out: IO[bytes], compress: Compr
         version=wheel.version,
         wheel=wheel.filename,
         wheel_sha256=wheel_sha256,
+        wheel_bytes=wheel.size,
         dist_info=f"python/{wheel.dist_info}",
         data_sha256=digest.hexdigest(),
         data_bytes=offset,
@@ -209,7 +212,7 @@ def _depends_on_target(content: bytes) -> bool:
 
 def _is_licence(wheel: wheels.Wheel) -> Callable[[str], bool]:
     """Tells licence files: the folder of PEP 639, those METADATA names, the customary names before it."""
-    stated = {str(value).strip() for value in wheel.metadata.get_all("License-File", [])}
+    stated = {str(value).strip() for value in wheel.metadata.get_all("License-File", [])} - _KEPT
 
     def is_licence(inner: str) -> bool:
         return inner.startswith(("licenses/", "license_files/")) or inner in stated or bool(_LICENCE.fullmatch(inner))
@@ -223,7 +226,11 @@ def _texts(wheel: wheels.Wheel, wanted: Callable[[str], bool]) -> Iterator[tuple
     for entry in wheel.entries:
         inner = entry.name.removeprefix(prefix)
         if entry.name.startswith(prefix) and entry.size <= wheels.MOST_METADATA_BYTES and wanted(inner):
-            yield inner, wheel.read(entry).decode("utf-8", errors="replace")
+            content = wheel.read(entry)
+            try:
+                yield inner, content.decode("utf-8")
+            except UnicodeDecodeError:  # before METADATA 2.4 no encoding was stated; Latin-1 loses nothing
+                yield inner, content.decode("latin-1")
 
 
 def _entry_points(wheel: wheels.Wheel) -> Iterator[model.EntryPoint]:

@@ -44,6 +44,7 @@ class Index(msgspec.Struct, frozen=True, array_like=True):
     version: str
     wheel: str
     wheel_sha256: str
+    wheel_bytes: int
     dist_info: str
     data_sha256: str
     data_bytes: int

@@ -35,7 +35,7 @@ def part(
         for path in paths
     )
     wheel = f"{name}-1.0-py3-none-any.whl"
-    index = Index(name, "1.0", wheel, "0" * 64, f"python/{name}-1.0.dist-info", "", 0, entries)
+    index = Index(name, "1.0", wheel, "0" * 64, 1, f"python/{name}-1.0.dist-info", "", 0, entries)
     return index, Facts(tuple(metadata), tuple(licences), (), (), (), {}, 0)
 
 

@@ -33,7 +33,7 @@ def part(
         Entry(path, offset=0, length=0, method=0, crc=0, compressed=0, size=0, kind=kind, sha256=bytes([number]) * 32)
         for number, (path, kind) in enumerate(entries)
     )
-    index = Index(name, "1.0+cpu", wheel, "ab" * 32, f"python/{name}-1.0+cpu.dist-info", "", 0, made)
+    index = Index(name, "1.0+cpu", wheel, "ab" * 32, 1, f"python/{name}-1.0+cpu.dist-info", "", 0, made)
     return index, Facts(tuple(metadata), (), tuple(sboms), (), (), {}, 0)
 
 

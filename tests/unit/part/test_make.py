@@ -357,7 +357,7 @@ def test_tells_metadata_licences_and_bills(forge: Forge) -> None:
         "licenses/LICENSE": "new",
         "licenses/sub/APACHE": "apache",
         "license_files/BSD": "bsd",
-        "COPYING.latin": "\ufffd",
+        "COPYING.latin": "é",
     }
     assert facts.sboms == (("sboms/auditwheel.cdx.json", "{}"), ("sboms/sub/x.json", "[]"))
 

@@ -225,7 +225,11 @@ def test_the_sklearn_recipe() -> None:
     made = recipe.load(RECIPES / "sklearn.toml")
     assert made.requirements == ("scikit-learn==1.3.2", "pandas", "numpy", "scipy", "joblib", "threadpoolctl")
     assert made.constraints == ("numpy==1.26.4", "pandas==2.3.2", "scipy==1.16.3")
-    assert [target.name for target in recipe.targets(made)] == ["cp311-manylinux2014_x86_64"]
+    assert [target.name for target in recipe.targets(made)] == [
+        "cp311-manylinux2014_x86_64",
+        "cp312-manylinux_2_34_x86_64",
+        "cp312-manylinux_2_34_aarch64",
+    ]
 
 
 # --- mistakes, one at a time ---
