@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NoReturn
 import msgspec
 
 from lamina.errors import MissingLockError, StaleLockError, UsageError
+from lamina.recipe.spelling import canonical, canonical_requirement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -36,8 +37,24 @@ _LARGEST = 1 << 40
 _LONGEST = 255
 
 _HASH = "--hash=sha256:"
+_LOCAL = "# local: "
 _HEX = frozenset("0123456789abcdef")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+__all__ = [
+    "Lock",
+    "LockedLocal",
+    "LockedWheel",
+    "canonical",
+    "canonical_requirement",
+    "check",
+    "inputs_digest",
+    "lock_path",
+    "parse",
+    "read",
+    "render",
+    "verify",
+]
 
 #: What the header states, in this order. The values are shown in messages and commands, so they are held to it.
 _HEADER = {
@@ -61,10 +78,18 @@ class LockedWheel(msgspec.Struct, frozen=True):
     size: int
 
 
+class LockedLocal(msgspec.Struct, frozen=True):
+    """A local project: its folder as ``./packages/shared``, its normalized name, the SHA-256 of its metadata."""
+
+    path: str
+    name: str
+    metadata: str
+
+
 class Lock(msgspec.Struct, frozen=True):
     """The wheels for one target, by name; ``inputs`` is the digest of what was resolved, ``builder`` what resolved it.
 
-    ``recipe`` is the recipe's name, for the command that renews the lock.
+    ``recipe`` is the recipe's name, for the command that renews the lock. ``local`` are its local projects, by path.
     """
 
     target: str
@@ -72,6 +97,7 @@ class Lock(msgspec.Struct, frozen=True):
     inputs: str
     wheels: tuple[LockedWheel, ...]
     recipe: str = ""
+    local: tuple[LockedLocal, ...] = ()
 
     @property
     def command(self) -> str:
@@ -90,6 +116,7 @@ def render(lock: Lock) -> str:
         f"# Written by `{lock.command}`; to renew it, run that again. pip reads it with --require-hashes.",
         *(f"# {key}: {getattr(lock, key)}" for key in _HEADER),
     ]
+    lines += [f"{_LOCAL}{local.path} {local.name} {local.metadata}" for local in lock.local]
     lines += [
         f"{wheel.name}=={wheel.version} {_HASH}{wheel.sha256}  # {wheel.filename} {wheel.size}" for wheel in lock.wheels
     ]
@@ -126,17 +153,17 @@ def parse(text: str, where: str) -> Lock:
     """
     header: dict[str, str] = {}
     wheels: dict[str, LockedWheel] = {}
+    local: dict[str, LockedLocal] = {}
     for number, line in enumerate(text.split("\n"), 1):
         stripped = line.strip()
         place = f"{where}:{number}"
-        if stripped.startswith("#"):
-            key, colon, value = stripped[1:].strip().partition(": ")
-            if colon and key in _HEADER:
-                if key in header:
-                    _refuse(place, f"the header states {key!r} twice")
-                if not _HEADER[key].fullmatch(value):
-                    _refuse(place, f"{key}: {value!r} cannot be that")
-                header[key] = value
+        if stripped.startswith(_LOCAL):
+            project = _local(stripped, place)
+            if project.path in local:
+                _refuse(place, f"{project.path} stands here twice")
+            local[project.path] = project
+        elif stripped.startswith("#"):
+            _comment(stripped, place, header)
         elif stripped:
             wheel = _wheel(stripped, place)
             if wheel.name in wheels:
@@ -146,7 +173,19 @@ def parse(text: str, where: str) -> Lock:
     if missing:
         _refuse(where, f"the header does not state {', '.join(missing)}")
     ordered = tuple(wheels[name] for name in sorted(wheels))
-    return Lock(header["target"], header["builder"], header["inputs"], ordered, header["recipe"])
+    projects = tuple(local[path] for path in sorted(local))
+    return Lock(header["target"], header["builder"], header["inputs"], ordered, header["recipe"], projects)
+
+
+def _comment(line: str, place: str, header: dict[str, str]) -> None:
+    """Add what a comment states of the header, if it is of the header."""
+    key, colon, value = line[1:].strip().partition(": ")
+    if colon and key in _HEADER:
+        if key in header:
+            _refuse(place, f"the header states {key!r} twice")
+        if not _HEADER[key].fullmatch(value):
+            _refuse(place, f"{key}: {value!r} cannot be that")
+        header[key] = value
 
 
 def check(lock: Lock, recipe: Recipe, target: Target, where: str) -> None:
@@ -215,55 +254,6 @@ def inputs_digest(recipe: Recipe, target: Target) -> str:
     return hashlib.sha256(msgspec.json.encode(inputs, order="sorted")).hexdigest()
 
 
-def canonical(name: str) -> str:
-    """The normalized name of a project or an extra (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def canonical_requirement(text: str) -> str:
-    """A requirement string in one spelling of the many with the same meaning, by string methods alone.
-
-    ``packaging`` would say the same of valid requirements, but importing it costs more than a whole warm build may.
-    Versions are not interpreted: ``==1.0`` and ``==1`` stay different, which at worst renews a lock.
-    """
-    text = text.strip()
-    if text.startswith((".", "/", "\\")):  # the path of a local project
-        return text.replace("\\", "/").rstrip("/")
-    head, _, marker = text.partition(";")
-    end = next((i for i, char in enumerate(head) if not (char.isalnum() or char in "-_.")), len(head))
-    name, rest = canonical(head[:end]), head[end:].strip()
-    extras: list[str] = []
-    if rest.startswith("["):
-        inside, _, rest = rest[1:].partition("]")
-        extras = sorted({canonical(extra.strip()) for extra in inside.split(",") if extra.strip()})
-    rest = rest.strip()
-    if rest.startswith("(") and rest.endswith(")"):
-        rest = rest[1:-1]
-    limits = sorted({"".join(limit.split()).lower() for limit in rest.split(",") if limit.strip()})
-    return (
-        name
-        + (f"[{','.join(extras)}]" if extras else "")
-        + ",".join(limits)
-        + (f"; {_canonical_marker(marker)}" if marker.strip() else "")
-    )
-
-
-_TOKEN = re.compile(r"""'([^']*)'|"([^"]*)"|([()])|(===|<=|>=|==|!=|~=|<|>)|([^\s()'"<>=!~]+)""")
-
-
-def _canonical_marker(marker: str) -> str:
-    """A marker with one space between its words and double quotes around its strings."""
-    words = []
-    for found in _TOKEN.finditer(marker):
-        single, double = found[1], found[2]
-        if single is None and double is None:
-            words.append(found[0])
-        else:
-            inside = single if single is not None else double
-            words.append(f"'{inside}'" if '"' in inside else f'"{inside}"')
-    return " ".join(words)
-
-
 def _sorted(requirements: Sequence[str]) -> list[str]:
     return sorted({canonical_requirement(text) for text in requirements})
 
@@ -277,6 +267,26 @@ def _command(recipe: str) -> str:
 
 def _refuse(place: str, message: str) -> NoReturn:
     raise UsageError(f"{place}: {message}", hint=_RENEW)
+
+
+def _local(line: str, place: str) -> LockedLocal:
+    """The line of a local project."""
+    words = line.removeprefix(_LOCAL).rsplit(" ", 2)
+    if len(words) != 3:  # noqa: PLR2004
+        _refuse(place, "expected `# local: ./folder name digest`")
+    path, name, digest = words
+    if (
+        not path.startswith("./")
+        or canonical_requirement(path) != path
+        or ".." in path.split("/")
+        or not path.isprintable()
+    ):
+        _refuse(place, f"{path!r} is no folder of a local project")
+    if not _NAME.fullmatch(name):
+        _refuse(place, f"{name!r} is no normalized name of a package")
+    if not _is_digest(digest):
+        _refuse(place, f"{digest!r} is no SHA-256")
+    return LockedLocal(path, name, digest)
 
 
 def _wheel(line: str, place: str) -> LockedWheel:

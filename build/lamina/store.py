@@ -22,6 +22,7 @@ from lamina.files import replace
 #: Kinds of entries, and what each holds.
 KINDS: Mapping[str, str] = {
     "wheels": "downloaded wheels",
+    "built": "what local projects were built to",
     "parts": "wheels made ready for composing",
     "plans": "remembered layers",
     "memos": "recipes known to be valid",

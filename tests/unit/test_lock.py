@@ -7,6 +7,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ from packaging.requirements import Requirement
 
 from lamina import lock as locks
 from lamina.errors import MissingLockError, StaleLockError, UsageError
-from lamina.lock import Lock, LockedWheel, canonical_requirement, parse, render
+from lamina.lock import Lock, LockedLocal, LockedWheel, canonical_requirement, parse, render
 from lamina.recipe import Index, Recipe, TargetSpec
 from lamina.target import target_for
 
@@ -115,6 +116,34 @@ def test_what_was_not_written_by_lamina_is_refused(old: str, new: str, message: 
     assert caught.value.message == message
     assert caught.value.hint == EDIT
     assert caught.value.exit_code == 2
+
+
+LOCAL = f"# local: ./packages/my shared shared {DIGEST}\n"
+
+
+def test_local_projects_have_a_comment_each() -> None:
+    locked = msgspec.structs.replace(LOCK, local=(LockedLocal("./packages/my shared", "shared", DIGEST),))
+    text = TEXT.replace("numpy==", LOCAL + "numpy==")
+    assert render(locked) == text
+    assert parse(text, "x.txt") == locked
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (LOCAL + LOCAL, "x.txt:8: ./packages/my shared stands here twice"),
+        (f"# local: shared {DIGEST}\n", "x.txt:7: expected `# local: ./folder name digest`"),
+        (f"# local: ../a shared {DIGEST}\n", "x.txt:7: '../a' is no folder of a local project"),
+        (f"# local: ./a/../b shared {DIGEST}\n", "x.txt:7: './a/../b' is no folder of a local project"),
+        (f"# local: ./a/ shared {DIGEST}\n", "x.txt:7: './a/' is no folder of a local project"),
+        (f"# local: ./a Shared {DIGEST}\n", "x.txt:7: 'Shared' is no normalized name of a package"),
+        ("# local: ./a shared 12\n", "x.txt:7: '12' is no SHA-256"),
+    ],
+)
+def test_a_local_project_that_was_not_written_by_lamina(line: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(TEXT + line, "x.txt")
+    assert caught.value.message == message
 
 
 def test_an_overlong_file_name() -> None:
@@ -258,6 +287,8 @@ def test_wheels_that_the_target_does_not_accept(filename: str) -> None:
         ("foo ; ( os_name == 'nt' or extra=='x' ) and python_version not in '2.7'", 'foo; ( os_name == "nt" or extra == "x" ) and python_version not in "2.7"'),
         ("foo===1.0", "foo===1.0"),
         ("./libs\\a/", "./libs/a"),
+        ("././libs//a [ B_c, a,]", "./libs/a[a,b-c]"),
+        (" ./", "./"),
     ],
 )  # fmt: skip
 def test_one_spelling(text: str, expected: str) -> None:

@@ -52,9 +52,11 @@ def command(
     outcomes = []
     try:
         for project, recipe, targets in common.chosen(recipes, wanted, store, everything=everything, output=output):
-            fetch = common.fetcher(project, recipe, links, store, progress, offline=offline)
+            workshop = common.workshop(project, recipe, links, store, progress, offline=offline)
+            fetch = workshop.fetch(common.fetcher(project, recipe, links, store, progress, offline=offline))
             for target in targets:
-                built = build(order(project, recipe, target), store=store, fetch=fetch, progress=progress)
+                ordered = workshop.fulfil(order(project, recipe, target))
+                built = build(ordered, store=store, fetch=fetch, progress=progress)
                 artefact = None if built.artefact is None else project.shown(built.artefact)
                 failed = failed or artefact is None
                 if as_json:

@@ -18,6 +18,8 @@ from lamina.store import Store, default_root
 from lamina.target import Target
 
 if TYPE_CHECKING:
+    from lamina.index import Indexes
+    from lamina.local import Workshop
     from lamina.lock import LockedWheel
 
 recipes_argument = click.argument("recipes", nargs=-1, metavar="[RECIPE]...")
@@ -114,6 +116,20 @@ def fetcher(
         return fetch_wheels(wheels, store=store, indexes=indexes, offline=offline, progress=progress)
 
     return fetch
+
+
+def workshop(
+    project: Project, recipe: Recipe, links: Sequence[str], store: Store, progress: Progress, *, offline: bool
+) -> Workshop:
+    """What builds the recipe's local projects; it does nothing for a recipe without."""
+    from lamina.local import Workshop
+
+    def indexes() -> Indexes:
+        from lamina.index import from_environment
+
+        return from_environment(os.environ, find_links(project, recipe, links))
+
+    return Workshop(project, recipe, store, indexes=indexes, env=os.environ, offline=offline, progress=progress)
 
 
 def find_links(project: Project, recipe: Recipe, links: Sequence[str]) -> list[str]:

@@ -45,9 +45,10 @@ def command(
     progress = common.TerminalProgress()
     rows: list[machine.Explain] = []
     [(project, recipe, targets)] = common.chosen([recipe_name], wanted, store, everything=False)
-    fetch = common.fetcher(project, recipe, links, store, progress, offline=offline)
+    workshop = common.workshop(project, recipe, links, store, progress, offline=offline)
+    fetch = workshop.fetch(common.fetcher(project, recipe, links, store, progress, offline=offline))
     for target in targets:
-        planner = Planner(order(project, recipe, target), store, fetch, progress)
+        planner = Planner(workshop.fulfil(order(project, recipe, target)), store, fetch, progress)
         parts, decisions = planner.decisions()
         indexes = [index for index, _ in parts]
         if as_json:

@@ -15,12 +15,12 @@ from lamina.cli import common
 from lamina.errors import MissingLockError, UsageError
 from lamina.files import put
 from lamina.project import Project, order
-from lamina.recipe import Recipe
 from lamina.report import machine
 from lamina.report.text import plural
 from lamina.target import Target
 
 if TYPE_CHECKING:
+    from lamina.local import Workshop
     from lamina.resolve import Resolution
 
 
@@ -67,17 +67,17 @@ def command(  # noqa: PLR0913 - the options of the contract
     code = 0
     if check:
         code = common.each(
-            partial(_check, project, recipe, target, done, as_json=as_json)
+            partial(_check, workshop, target, done, as_json=as_json)
             for project, recipe, targets in rows
+            for workshop in (common.workshop(project, recipe, links, store, progress, offline=offline),)
             for target in targets
         )
     else:
         try:
             for project, recipe, targets in rows:
+                workshop = common.workshop(project, recipe, links, store, progress, offline=offline)
                 for target in targets:
-                    path, resolution, changed = _lock(
-                        project, recipe, target, links, progress, upgrade=upgrade, packages=packages, offline=offline
-                    )
+                    path, resolution, changed = _lock(workshop, target, upgrade=upgrade, packages=packages)
                     told = _told(project, path, resolution.lock, "written" if changed else "unchanged", as_json=as_json)
                     done.append(
                         msgspec.structs.replace(
@@ -98,10 +98,12 @@ def command(  # noqa: PLR0913 - the options of the contract
     return code
 
 
-def _check(project: Project, recipe: Recipe, target: Target, done: list[machine.Lock], *, as_json: bool) -> None:
+def _check(workshop: Workshop, target: Target, done: list[machine.Lock], *, as_json: bool) -> None:
     """Add the outcome for one target to ``done``, or raise what is wrong with its lock."""
-    ordered = order(project, recipe, target)
-    locks.verify(ordered.lock, recipe, target, project.shown(ordered.lock_path))
+    project = workshop.project
+    ordered = order(project, workshop.recipe, target)
+    locks.verify(ordered.lock, workshop.recipe, target, project.shown(ordered.lock_path))
+    workshop.fulfil(ordered)
     done.append(_told(project, ordered.lock_path, ordered.lock, "up to date", as_json=as_json))
 
 
@@ -109,24 +111,18 @@ def _told(project: Project, path: Path, lock: locks.Lock, what: str, *, as_json:
     """The outcome for one target, printed unless it is to come as JSON."""
     size = sum(wheel.size for wheel in lock.wheels)
     if not as_json:
-        click.echo(f"{project.shown(path)}: {what}, {plural(len(lock.wheels), 'wheel')}, {size:,} bytes to fetch")
+        local = f", {plural(len(lock.local), 'local project')}" if lock.local else ""
+        wheels = plural(len(lock.wheels), "wheel")
+        click.echo(f"{project.shown(path)}: {what}, {wheels}, {size:,} bytes to fetch{local}")
     return machine.Lock(project.shown(path), what == "written", len(lock.wheels), size)
 
 
 def _lock(
-    project: Project,
-    recipe: Recipe,
-    target: Target,
-    links: tuple[str, ...],
-    progress: common.TerminalProgress,
-    *,
-    upgrade: bool,
-    packages: tuple[str, ...],
-    offline: bool,
+    workshop: Workshop, target: Target, *, upgrade: bool, packages: tuple[str, ...]
 ) -> tuple[Path, Resolution, bool]:
-    from lamina.index import from_environment
     from lamina.resolve import resolve
 
+    project, recipe = workshop.project, workshop.recipe
     path = locks.lock_path(project.recipe_path, recipe.name, target)
     try:
         previous = locks.read(Path(project.shown(path)))
@@ -135,14 +131,15 @@ def _lock(
     resolution = resolve(
         recipe,
         target,
-        indexes=from_environment(os.environ, common.find_links(project, recipe, links)),
+        indexes=workshop.indexes(),
         previous=previous,
         upgrade=upgrade,
         upgrade_packages=packages,
-        offline=offline,
+        offline=workshop.offline,
         base=project.root,
         env=os.environ,
-        progress=progress,
+        local=workshop.built(),
+        progress=workshop.progress,
     )
     text = locks.render(resolution.lock)
     path.parent.mkdir(parents=True, exist_ok=True)

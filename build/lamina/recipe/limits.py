@@ -39,11 +39,6 @@ LIMITS = {
     limit.key: limit
     for limit in (
         Limit("artefacts[]", "layer", "other artefacts than the layer zip are not built yet"),
-        Limit(
-            "requirements[]",
-            re.compile(r"^[^.]"),
-            "local projects are not built yet; build its wheel, name the folder in find-links and require it by name",
-        ),
         Limit("prune.untraced", [], "dropping what no trace touched is not built yet"),
         Limit("native.trim", allowed=False, missing="trimming of native libraries is not built yet"),
         Limit("bytecode.mode", "off", "bytecode in the artefact is not built yet"),

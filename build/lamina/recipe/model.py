@@ -243,7 +243,10 @@ class Recipe(_Table, frozen=True):
     name: Annotated[str, _says("The recipe's name, which is also the file's.", "name")]
     requirements: Annotated[
         tuple[Annotated[str, _of("requirement")], ...],
-        _says('What the layer must offer: requirement strings such as "pandas>=2".'),
+        _says(
+            'What the layer must offer: requirement strings such as "pandas>=2", and local projects as '
+            '"./packages/shared[extra]".'
+        ),
         _SOME,
     ]
     target: Annotated[tuple[TargetSpec, ...], _says("What the layer must load on; one zip each."), _SOME]

@@ -19,7 +19,8 @@ name = "{name}"                       # the file's name, too: locks and artefact
 #description = ""
 #artefacts = ["layer"]
 
-# What the layer must offer. What these need comes along.
+# What the layer must offer. What these need comes along. A project of this repository is named by its folder and
+# built from what stands there: "./packages/shared" or "./packages/app[extra]".
 requirements = ["numpy"]
 
 # Limits on versions, also of what only comes along; they require nothing themselves.

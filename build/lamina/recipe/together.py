@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from lamina import target
 from lamina.recipe import sizes
 from lamina.recipe.model import PROVIDED
-from lamina.recipe.values import canonical, is_local, requirement
+from lamina.recipe.spelling import canonical, is_local, local_project
+from lamina.recipe.values import requirement
 from lamina.recipe.words import Mistake, Path, render, show
 from lamina.runtimes import quotas
 
@@ -83,7 +84,17 @@ def _requirements(draft: Draft) -> Iterator[Mistake]:
             rest = json.dumps([other for other in provided if canonical(other) != name])
             message = f"{show(parsed.name)} is provided by the runtime and not shipped; drop it here, or ship your own "
             yield Mistake(path, f"{message}with provided = {rest}")
+    yield from _local(draft)
     yield from _omitted(draft, direct)
+
+
+def _local(draft: Draft) -> Iterator[Mistake]:
+    first: dict[str, Path] = {}
+    for path, text in draft.strings("requirements"):
+        local = local_project(text) if is_local(text) else None
+        before = path if local is None else first.setdefault(local.path, path)
+        if before != path:
+            yield Mistake(path, f"{show(text)} is required by {render(before)} already; make one of the two")
 
 
 def _provided(draft: Draft) -> list[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from lamina.findings import CODES
 from lamina.recipe import sizes
+from lamina.recipe.spelling import is_local, local_project
 from lamina.runtimes import quotas
 
 if TYPE_CHECKING:
@@ -52,11 +53,6 @@ _EXPECTED: Mapping[str, str] = MappingProxyType(
 )
 
 
-def canonical(name: str) -> str:
-    """Normalise the name of a package, as PEP 503 has it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def requirement(text: str) -> Requirement | None:
     """Parse a requirement string by PEP 508; None when it is none, or a local project."""
     from packaging.requirements import Requirement
@@ -65,11 +61,6 @@ def requirement(text: str) -> Requirement | None:
         return Requirement(text)
     except (ValueError, RecursionError):  # beside InvalidRequirement: versions of 5000 digits, brackets in brackets
         return None
-
-
-def is_local(text: str) -> bool:
-    """Whether a requirement names a local project by its folder."""
-    return text.startswith("./")
 
 
 def _pattern(form: str) -> Callable[[str], str]:
@@ -84,7 +75,7 @@ def _line(value: str) -> str:
 
 def _requirement(value: str) -> str:
     if is_local(value):
-        return _path(value.removeprefix("./") or ".")
+        return _local(value)
     parsed = requirement(value)
     if parsed is None:
         return 'expected a requirement such as "pandas", "pandas>=2,<3" or "pandas==2.3.2"'
@@ -94,6 +85,15 @@ def _requirement(value: str) -> str:
             "the wheel into a folder that find-links names)"
         )
     return ""
+
+
+def _local(value: str) -> str:
+    local = local_project(value)
+    if local is None or "\\" in value:
+        return 'expected "./" and the folder of a local project in this one, such as "./packages/shared[extra]"'
+    if not all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", extra) for extra in local.extras):
+        return "expected names of extras between the brackets"
+    return _path(local.path.removeprefix("./") or ".")
 
 
 def _constraint(value: str) -> str:

@@ -8,21 +8,27 @@ fits; one round mostly. The wheel of each version is then chosen here, by the ta
 from __future__ import annotations
 
 import difflib
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from lamina.lock import Lock, LockedWheel, canonical, inputs_digest
+from lamina.lock import Lock, LockedLocal, LockedWheel, canonical, inputs_digest
 from lamina.progress import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from lamina.built import Built
     from lamina.index import Indexes
     from lamina.progress import Progress
     from lamina.recipe import Recipe
     from lamina.target import Target
+
+
+#: The local projects of a recipe that has none.
+NOTHING: Mapping[str, Built] = MappingProxyType({})
 
 
 class Resolution(msgspec.Struct, frozen=True):
@@ -49,12 +55,14 @@ def resolve(  # noqa: PLR0913 - every effect is handed in
     offline: bool = False,
     base: Path,
     env: Mapping[str, str],
+    local: Mapping[str, Built] = NOTHING,
     progress: Progress = SILENT,
 ) -> Resolution:
     """Choose the wheels for one target, keeping the pins of ``previous`` that are still valid.
 
     ``upgrade`` lets go of all pins, ``upgrade_packages`` of those packages'. Relative folders of wheels start from
-    ``base``. ``env`` is the environment that uv inherits and that says where the store is.
+    ``base``. ``env`` is the environment that uv inherits and that says where the store is. ``local`` are the recipe's
+    local projects by path, as built.
 
     Raises:
         ResolutionError: no wheels satisfy the requirements on the target; the message says which, the hint what would.
@@ -63,6 +71,7 @@ def resolve(  # noqa: PLR0913 - every effect is handed in
     """
     from lamina.index import IndexClient
     from lamina.resolve.complete import locked_wheels
+    from lamina.resolve.given import given
     from lamina.resolve.held import held_back
     from lamina.resolve.settle import Settler, kept_pins
     from lamina.resolve.uv import Uv
@@ -72,12 +81,14 @@ def resolve(  # noqa: PLR0913 - every effect is handed in
     store = Store(default_root(env))
     pins = {} if upgrade else kept_pins(previous, upgrade_packages)
     progress.stage(f"resolving {recipe.name} for {target.name}")
-    with IndexClient(indexes, offline=offline, store=store) as client:
+    with IndexClient(indexes, offline=offline, store=store) as client, given(recipe, local, store) as stated:
         client.check_folders()
-        settler = Settler(recipe, target, client, Uv(indexes, env, offline=offline))
+        names = {built.wheel.name for built in local.values()}
+        settler = Settler(stated, target, client, Uv(indexes, env, offline=offline), names)
         settled = settler.settle(pins, refresh=not offline and (upgrade or bool(upgrade_packages)))
         wheels = locked_wheels(settler, settled, previous, pins, store=store, progress=progress)
-        lock = Lock(target.name, settler.uv.version(), inputs_digest(recipe, target), wheels, recipe.name)
+        projects = tuple(local[path].locked(path) for path in sorted(local))
+        lock = Lock(target.name, settler.uv.version(), inputs_digest(recipe, target), wheels, recipe.name, projects)
         if previous is not None and msgspec.structs.replace(lock, builder=previous.builder) == previous:
             lock = previous  # another version of uv that comes to the same result is no change
         return Resolution(
@@ -93,7 +104,18 @@ def changes(previous: Lock | None, lock: Lock) -> tuple[str, ...]:
     if previous is None:
         return ()
     old, new = ({wheel.name: wheel for wheel in one.wheels} for one in (previous, lock))
-    return tuple(filter(None, (_change(old.get(name), new.get(name)) for name in sorted({*old, *new}))))
+    lines = [_change(old.get(name), new.get(name)) for name in sorted({*old, *new})]
+    before, after = ({local.path: local for local in one.local} for one in (previous, lock))
+    lines += [_local_change(before.get(path), after.get(path)) for path in sorted({*before, *after})]
+    return tuple(filter(None, lines))
+
+
+def _local_change(old: LockedLocal | None, new: LockedLocal | None) -> str:
+    if new is None:
+        return f"{old.path} removed" if old is not None else ""
+    if old is None:
+        return f"{new.path} ({new.name}) added"
+    return f"{new.path} ({new.name}) states other dependencies" if old != new else ""
 
 
 def _change(old: LockedWheel | None, new: LockedWheel | None) -> str:

@@ -58,8 +58,9 @@ def explain(settler: Settler, refusal: Refusal, shut_out: Mapping[str, str]) -> 
 
 
 def _problems(settler: Settler, names: Iterable[str]) -> list[tuple[str, str]]:
-    settler.prefetch(list(names))
-    return [problem for name in names if (problem := _impossible(settler, name)) is not None]
+    asked = [name for name in names if name not in settler.local]
+    settler.prefetch(asked)
+    return [problem for name in asked if (problem := _impossible(settler, name)) is not None]
 
 
 def _against_provided(settler: Settler, refusal: Refusal, shut_out: Mapping[str, str]) -> ResolutionError:

@@ -16,7 +16,7 @@ from lamina.resolve.fit import Fit, final, releases
 from lamina.resolve.uv import Answer, Question, Refusal, Uv, platform_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from lamina.index import IndexClient
     from lamina.index.pages import IndexFile
@@ -39,10 +39,16 @@ class Settled(msgspec.Struct, frozen=True):
 
 
 class Settler:
-    """One recipe for one target, with what answers questions about it."""
+    """One recipe for one target, with what answers questions about it.
 
-    def __init__(self, recipe: Recipe, target: Target, client: IndexClient, uv: Uv) -> None:
+    ``local`` names packages that are local projects: no index is ever asked about them.
+    """
+
+    def __init__(
+        self, recipe: Recipe, target: Target, client: IndexClient, uv: Uv, local: Collection[str] = ()
+    ) -> None:
         self.recipe = recipe
+        self.local = frozenset(local)
         self.target = target
         self.client = client
         self.fit = Fit(target)
@@ -127,6 +133,7 @@ class Settler:
     def shipped(self, answer: Answer) -> tuple[str, ...]:
         """Packages that ship, by name: what requirements reach without passing through a provided package.
 
+        Local projects ship as well, but are not among these: their wheels are built, not chosen.
         An extra of a provided package is nothing the runtime has: what only the extra needs ships.
         """
         children: dict[str, set[str]] = {name: set() for name in answer.versions}
@@ -145,7 +152,7 @@ class Settler:
                 waiting += children[name]
             elif name in answer.with_extras:
                 waiting += children[name] - bare
-        return tuple(sorted(seen - self.provided))
+        return tuple(sorted(seen - self.provided - self.local))
 
     def newest(self, name: str) -> Version | None:
         """The newest release that has a wheel for the target."""

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import msgspec
 
@@ -37,7 +38,7 @@ _DROPPED = frozenset({"VIRTUAL_ENV", "CONDA_PREFIX", "CONDA_DEFAULT_ENV", "PYTHO
 
 _TIMEOUT = 600.0  # seconds; a first resolution with thousands of candidates takes one or two minutes
 
-_PIN = re.compile(r"([A-Za-z0-9._-]+)(\[[^\]]*\])?==(\S+)")
+_PIN = re.compile(r"([A-Za-z0-9._-]+)(\[[^\]]*\])?(?:==(\S+)| @ (\S+))")
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -83,7 +84,7 @@ class Uv:
         self._indexes = indexes
         self._offline = offline
         self._env = environment(indexes, env)
-        self._program = _program()
+        self._program = program()
 
     def version(self) -> str:
         """What stands as builder in a lock: ``uv 0.13.9``."""
@@ -157,7 +158,7 @@ def parse(stdout: str, stderr: str = "") -> Answer:
         pin = _PIN.match(line)
         if pin:
             current = canonical(pin[1])
-            versions[current] = pin[3]
+            versions[current] = pin[3] or _version(pin[4])
             parents[current] = set()
             if pin[2]:
                 extras.add(current)
@@ -168,6 +169,11 @@ def parse(stdout: str, stderr: str = "") -> Answer:
     said = (line.partition(":")[2].strip() for line in stderr.splitlines() if line.startswith("warning:"))
     warnings = tuple(line for line in said if "yanked" in line or " extra " in line)  # the others are on uv itself
     return Answer(versions, {name: frozenset(found) for name, found in parents.items()}, frozenset(extras), warnings)
+
+
+def _version(url: str) -> str:
+    """The version of a wheel that a local project was built to, from its URL."""
+    return unquote(url.rpartition("/")[2]).split("-")[1]
 
 
 def raise_for_index(stderr: str) -> None:
@@ -197,7 +203,17 @@ def raise_for_index(stderr: str) -> None:
         raise IndexAccessError(what, hint=hint)
 
 
-def _program() -> str:
+def program() -> str:
+    """The path of the uv executable that is installed beside lamina.
+
+    Raises:
+        MissingToolError: there is none.
+    """
+    """The path of the uv executable that is installed beside lamina.
+
+    Raises:
+        MissingToolError: there is none.
+    """
     try:
         import uv
 

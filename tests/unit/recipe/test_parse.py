@@ -235,6 +235,7 @@ def test_the_sklearn_recipe() -> None:
 # --- mistakes, one at a time ---
 
 GLOB = 'expected a relative glob with "/" between folders and without ".."'
+LOCAL = 'expected "./" and the folder of a local project in this one, such as "./packages/shared[extra]"'
 PATH = 'expected a path inside the project, relative to it, with "/" between folders and without ".."'
 SIZE = 'expected a size such as "250 MiB", "220 MB" or a number of bytes'
 STACKED = "expected the name of a recipe, a size, a number of bytes or the path of a layer zip in the project"
@@ -353,12 +354,14 @@ def test_a_mistake_at_the_top(top: str, message: str | None) -> None:
             ),
         ),
         (
-            '["./local"]',
-            (
-                "requirements[0]: local projects are not built yet; build its wheel, name the folder in find-links and "
-                "require it by name"
-            ),
+            '["./local", "./other", "./local/[extra]"]',
+            'requirements[2]: "./local/[extra]" is required by requirements[0] already; make one of the two',
         ),
+        ('["../local"]', f'requirements[0]: {LOCAL}, found "../local"'),
+        ('["/local"]', f'requirements[0]: {LOCAL}, found "/local"'),
+        ('[".\\\\local"]', f'requirements[0]: {LOCAL}, found ".\\\\local"'),
+        ('["./local; os_name == 1"]', f'requirements[0]: {LOCAL}, found "./local; os_name == 1"'),
+        ('["./local[a b]"]', 'requirements[0]: expected names of extras between the brackets, found "./local[a b]"'),
         ('["./../local"]', f'requirements[0]: {PATH}, found "./../local"'),
         (
             '["scikit-learn>=1", "Scikit_Learn"]',

@@ -1,0 +1,242 @@
+"""Local projects: ``"./packages/shared"`` among the requirements, built from what stands in the working tree.
+
+A project is built when its sources are not those of a wheel that the store has: edit code, build, and the layer has it.
+The lock pins what the project needs, not what it holds, so that only an edit of its dependencies makes the lock stale.
+A warm build hashes the sources and finds the wheel; it starts no process and imports nothing of the builder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+import lamina
+from lamina.built import Built
+from lamina.errors import IntegrityError, RecipeError, StaleLockError
+from lamina.local.sources import digest
+from lamina.lock import LockedLocal, LockedWheel, canonical
+from lamina.recipe.spelling import is_local, local_project, requirement_name
+
+if TYPE_CHECKING:
+    from lamina.index import Indexes
+    from lamina.progress import Progress
+    from lamina.project import Order, Project
+    from lamina.recipe import Recipe
+    from lamina.store import Store
+
+#: Counted up with every change of how a wheel is built or written.
+FORMAT = 1
+
+
+def local_paths(recipe: Recipe) -> tuple[str, ...]:
+    """The folders of the recipe's local projects, in its order."""
+    found = (local_project(text) for text in recipe.requirements if is_local(text))
+    return tuple(local.path for local in found if local is not None)
+
+
+class Workshop:
+    """The local projects of one recipe, built where the store has no wheel of these sources.
+
+    ``indexes`` is called when something must be built; ``env`` is the environment that builds start from.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        recipe: Recipe,
+        store: Store,
+        *,
+        indexes: Callable[[], Indexes],
+        env: Mapping[str, str],
+        offline: bool,
+        progress: Progress,
+    ) -> None:
+        self.project, self.recipe, self.store = project, recipe, store
+        self.indexes, self.env, self.offline, self.progress = indexes, env, offline, progress
+        self._built: dict[str, Built] = {}
+
+    def built(self) -> Mapping[str, Built]:
+        """Every local project by its path, built now where that is needed.
+
+        Raises:
+            RecipeError: a folder is not there, holds no project, or its name is one that the recipe states otherwise.
+            ResolutionError: a project cannot be built, or holds native code.
+            IndexAccessError: what a build needs cannot be had.
+        """
+        if not self._built:
+            paths = local_paths(self.recipe)
+            folders = [self._folder(path) for path in paths]
+            found = {path: self._one(path, folder) for path, folder in zip(paths, folders, strict=True)}
+            self._check_names(found)
+            self._built = found
+        return self._built
+
+    def fulfil(self, order: Order) -> Order:
+        """The order with the wheels of local projects in its lock.
+
+        Raises:
+            StaleLockError: a project needs other packages, or is another one, than when the lock was made.
+            and as :meth:`built`.
+        """
+        built = self.built()
+        if not built:
+            return order
+        where = self.project.shown(order.lock_path)
+        stale = [*_differences(order.lock.local, built)]
+        if not stale and not self._agreed(order, built):
+            from lamina.local.agree import disagreements
+
+            stale = [*disagreements(self.recipe, order.target, built)]
+            if not stale:
+                self.store.save(self._agreement(order, built), b"")
+        if stale:
+            message = "\n".join(f"{where}: stale: {line}" for line in stale)
+            raise StaleLockError(message, hint=f"Renew it: {order.lock.command}")
+        wheels = sorted((*order.lock.wheels, *(one.wheel for one in built.values())), key=lambda wheel: wheel.name)
+        return order._replace(lock=msgspec.structs.replace(order.lock, wheels=tuple(wheels)))
+
+    def fetch(
+        self, inner: Callable[[Sequence[LockedWheel]], Mapping[str, Path]]
+    ) -> Callable[[Sequence[LockedWheel]], Mapping[str, Path]]:
+        """``inner`` for wheels of indexes; wheels of local projects are built again where the store has lost them."""
+        if not local_paths(self.recipe):
+            return inner
+
+        def fetch(wheels: Sequence[LockedWheel]) -> Mapping[str, Path]:
+            own = {built.wheel.sha256: path for path, built in self.built().items()}
+            places = {wheel.sha256: self._restored(own[wheel.sha256], wheel) for wheel in wheels if wheel.sha256 in own}
+            others = [wheel for wheel in wheels if wheel.sha256 not in own]
+            return {**places, **(inner(others) if others else {})}
+
+        return fetch
+
+    def _folder(self, path: str) -> Path:
+        where = f"{self.project.where}: requirements: {path}"
+        folder = self.project.root / path
+        if not folder.is_dir():
+            what = "a file, not a folder" if folder.exists() else "there is no such folder"
+            hint = "Paths start from the project's root, which is the folder that holds recipes/."
+            if path.endswith(".whl"):
+                hint = "Put the wheel into a folder that find-links names, and require it by its name."
+            raise RecipeError(f"{where}: {what}", hint=hint)
+        if not folder.resolve().is_relative_to(self.project.root.resolve()):
+            raise RecipeError(f"{where}: leads out of the project", hint="Put the project itself there, not a link.")
+        if not any((folder / name).is_file() for name in ("pyproject.toml", "setup.py")):
+            hint = "Give the folder that holds pyproject.toml or setup.py."
+            raise RecipeError(f"{where}: no Python project: has neither pyproject.toml nor setup.py", hint=hint)
+        return folder
+
+    def _one(self, path: str, folder: Path) -> Built:
+        record = self._record(folder)
+        built = _decoded(self.store.load(record))
+        if built is not None:
+            wheel = self._wheel(built.wheel)
+            if wheel.is_file() and wheel.stat().st_size == built.wheel.size:
+                self.store.touch([record, wheel])
+                return built
+        return self._build(path, folder)
+
+    def _build(self, path: str, folder: Path) -> Built:
+        """Build from a copy; the copy's own digest names the result, whatever is saved in an editor meanwhile."""
+        import tempfile
+
+        from lamina.local import backend
+        from lamina.local.siblings import siblings
+        from lamina.local.sources import copy
+        from lamina.local.wheel import normalize
+
+        self.progress.stage(f"building {path}")
+        self.store.sweep()
+        with tempfile.TemporaryDirectory(prefix="lamina-", ignore_cleanup_errors=True) as temporary:
+            sources = Path(temporary, "project")
+            copy(folder, sources)
+            Path(temporary, ".git").mkdir()  # where hatchling stops to look for a .gitignore further up
+            record = self._record(sources)
+            indexes, out = self.indexes(), Path(temporary, "wheel")
+            wheel = backend.build(sources, out, path, indexes=indexes, env=self.env, offline=self.offline)
+            unfinished = Path(temporary, "normal.whl")
+            with unfinished.open("wb") as file:
+                built = normalize(wheel, path, file)
+            built = msgspec.structs.replace(built, siblings=siblings(sources / "pyproject.toml", built.requires))
+            with self.store.create(self._wheel(built.wheel)) as beside:
+                beside.write_bytes(unfinished.read_bytes())
+            self.store.save(record, msgspec.msgpack.encode(built))
+        return built
+
+    def _restored(self, path: str, wheel: LockedWheel) -> Path:
+        """The wheel of a local project in the store, built again if it is gone.
+
+        Raises:
+            IntegrityError: it builds to another one now.
+        """
+        place = self._wheel(wheel)
+        if not place.is_file() and self._build(path, self.project.root / path).wheel != wheel:
+            message = f"{path}: its wheel in the store was damaged, and what is built now differs"
+            raise IntegrityError(message, hint="Run the command again: it then takes the new one.")
+        return place
+
+    def _record(self, folder: Path) -> Path:
+        """Where the store remembers what these sources build to."""
+        from lamina.local.versions import stated
+
+        made_from = (FORMAT, lamina.__version__, sys.version_info[:2], stated(self.env), digest(folder))
+        return self.store.path("built", hashlib.sha256(msgspec.json.encode(made_from)).hexdigest())
+
+    def _wheel(self, wheel: LockedWheel) -> Path:
+        return self.store.path("wheels", wheel.sha256, ".whl")
+
+    def _agreement(self, order: Order, built: Mapping[str, Built]) -> Path:
+        made_from = (FORMAT, order.target.name, order.lock.inputs, [(path, built[path].wheel.sha256) for path in built])
+        return self.store.path("memos", hashlib.sha256(msgspec.json.encode(made_from)).hexdigest())
+
+    def _agreed(self, order: Order, built: Mapping[str, Built]) -> bool:
+        """Whether these wheels were found to go together before; remembered, since it takes ``packaging`` to tell."""
+        return self._agreement(order, built).exists()
+
+    def _check_names(self, found: Mapping[str, Built]) -> None:
+        """Hold the names, which only a build tells, against each other and against the rest of the recipe."""
+        recipe, first = self.recipe, dict[str, str]()
+        stated = {requirement_name(text): "requirements" for text in recipe.requirements if not is_local(text)}
+        stated |= {canonical(omit.name): "omit" for omit in recipe.omit}
+        stated |= {canonical(name): "provided" for name in recipe.provided}
+        for path, built in found.items():
+            name, where = built.wheel.name, f"{self.project.where}: requirements: {path}"
+            if first.setdefault(name, path) != path:
+                raise RecipeError(f"{where}: is called {name}, as {first[name]} is", hint="Require one of the two.")
+            if name in stated:
+                message = f"{where}: is called {name}, which {stated[name]} names too"
+                raise RecipeError(message, hint="A local project takes the place of every package of its name.")
+        for path, built in found.items():
+            for name in built.siblings:
+                if name not in first:
+                    message = f"{self.project.where}: requirements: {path}: needs {name} of its workspace"
+                    hint = (
+                        f'Require the folder of {name} as well, as "./packages/{name}"; else an index would be asked.'
+                    )
+                    raise RecipeError(message, hint=hint)
+
+
+def _differences(locked: Sequence[LockedLocal], built: Mapping[str, Built]) -> list[str]:
+    """What the lock states otherwise of the local projects."""
+    before, lines = {one.path: one for one in locked}, []
+    for path, one in built.items():
+        known = before.get(path)
+        if known is None:
+            lines.append(f"does not know {path}")
+        elif known.name != one.wheel.name:
+            lines.append(f"{path} is called {one.wheel.name} now, was {known.name}")
+        elif known.metadata != one.metadata:
+            lines.append(f"{path} states other dependencies, extras or Pythons than when it was locked")
+    return lines
+
+
+def _decoded(content: bytes | None) -> Built | None:
+    try:
+        return None if content is None else msgspec.msgpack.decode(content, type=Built)
+    except msgspec.MsgspecError:
+        return None

@@ -1,0 +1,113 @@
+"""A built wheel in the one form of its content: the same files give the same bytes, whatever packed them.
+
+Backends differ, and so do their versions and their zlib; a layer must not. So a wheel that was built here is written
+anew: names sorted, dates and modes fixed, compressed by the pinned libdeflate, RECORD sorted, and the backend's name
+and version taken out of WHEEL.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import zlib
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from lamina.built import Built, metadata_digest
+from lamina.errors import ResolutionError
+from lamina.lock import LockedWheel
+from lamina.part.make import libdeflate
+from lamina.wheel import Wheel, open_wheel
+from lamina.zipformat import DEFLATED, STORED, central_header, end_of_directory, local_header
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_NATIVE = re.compile(r"(?i)\.(so(\.\d+)*|pyd|dll|dylib)\Z")
+_GENERATOR = re.compile(rb"(?mi)^Generator:[^\r\n]*(\r?\n|\Z)")
+
+_WAY_OUT = (
+    "A later version builds native code inside the Lambda base image. Until then build a wheel for the target\n"
+    "yourself, put it into a folder that find-links names, and require it by its name."
+)
+
+
+def normalize(path: Path, where: str, out: IO[bytes]) -> Built:
+    """Write the wheel at ``path`` to ``out`` in its one form; ``where`` names the project in messages.
+
+    Raises:
+        ResolutionError: it holds native code, or needs something by its URL.
+        IntegrityError, UnsafeWheelError: the backend wrote no valid wheel.
+    """
+    with open_wheel(path, path.name) as wheel:
+        contents = {entry.name: wheel.read(entry) for entry in wheel.entries}
+        _refuse_native(wheel, contents, where)
+        record = f"{wheel.dist_info}/RECORD"
+        layout = f"{wheel.dist_info}/WHEEL"
+        contents[layout] = _GENERATOR.sub(b"", contents[layout])
+        contents.pop(record, None)
+        rows = [f"{_quoted(name)},sha256={_stated(content)},{len(content)}\n" for name, content in _sorted(contents)]
+        contents[record] = "".join([*rows, f"{_quoted(record)},,\n"]).encode()
+        sha256, size = _write(_sorted(contents), out)
+        metadata = wheel.metadata
+        requires = tuple(map(str, metadata.get_all("Requires-Dist", [])))
+        _refuse_urls(requires, where)
+        extras = list(map(str, metadata.get_all("Provides-Extra", [])))
+        summary = metadata_digest(wheel.name, requires, str(metadata.get("Requires-Python", "")), extras)
+        return Built(LockedWheel(wheel.name, wheel.version, wheel.filename, sha256, size), summary, requires)
+
+
+def _refuse_native(wheel: Wheel, contents: dict[str, bytes], where: str) -> None:
+    _, abi, platform = wheel.filename.removesuffix(".whl").rsplit("-", 2)
+    found = [name for name, content in _sorted(contents) if _NATIVE.search(name) or content.startswith(b"\x7fELF")]
+    if found or (abi, platform) != ("none", "any"):
+        what = f"{wheel.filename} with {found[0]}" if found else wheel.filename
+        message = f"{where}: builds to {what}: native code, and only pure Python is built here"
+        raise ResolutionError(message, hint=_WAY_OUT)
+
+
+def _refuse_urls(requires: Iterable[str], where: str) -> None:
+    for text in requires:
+        if "@" in text.partition(";")[0]:
+            hint = (
+                "State the dependency by name; require it here too if it is a local project, or name an index for it."
+            )
+            raise ResolutionError(f"{where}: needs {text}: a lock holds no URL, as it serves any index", hint=hint)
+
+
+def _write(contents: Iterable[tuple[str, bytes]], out: IO[bytes]) -> tuple[str, int]:
+    """Write the zip; return its SHA-256 and its size in bytes."""
+    digest = hashlib.sha256()
+    directory: list[bytes] = []
+    offset = 0
+
+    def put(piece: bytes) -> None:
+        digest.update(piece)
+        out.write(piece)
+
+    for name, content in contents:
+        crc = zlib.crc32(content)
+        packed = libdeflate(content) if content else b""
+        method, data = (DEFLATED, packed) if 0 < len(packed) < len(content) else (STORED, content)
+        header = local_header(name, method, crc, len(data), len(content))
+        directory.append(central_header(name, method, crc, len(data), len(content), offset, mode=0o644))
+        put(header)
+        put(data)
+        offset += len(header) + len(data)
+    tail = b"".join(directory)
+    put(tail)
+    put(end := end_of_directory(len(directory), len(tail), offset))
+    return digest.hexdigest(), offset + len(tail) + len(end)
+
+
+def _sorted(contents: dict[str, bytes]) -> list[tuple[str, bytes]]:
+    return sorted(contents.items(), key=lambda item: item[0].encode())
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"' if re.search(r'[,"\r\n]', name) else name
+
+
+def _stated(content: bytes) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
