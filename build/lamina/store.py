@@ -25,7 +25,7 @@ KINDS: Mapping[str, str] = {
     "built": "what local projects were built to",
     "parts": "wheels made ready for composing",
     "plans": "remembered layers",
-    "memos": "recipes known to be valid",
+    "memos": "recipes and local projects known to be valid",
     "pages": "what indexes offered, for --offline",
     "partial": "downloads to be resumed",
     "tmp": "unfinished work",

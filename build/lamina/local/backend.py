@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from lamina.errors import MissingToolError, ResolutionError
+from lamina.errors import IndexAccessError, MissingToolError, ResolutionError
 from lamina.local.versions import stated
 from lamina.process import run
 from lamina.resolve import uv
@@ -57,7 +57,10 @@ def build(project: Path, out: Path, where: str, *, indexes: Indexes, env: Mappin
         raise MissingToolError(indexes.redact(error.message), hint=indexes.redact(error.hint)) from None
     said = indexes.redact(done.stderr).replace(str(project), ".")
     if done.code:
-        uv.raise_for_index(said)
+        try:
+            uv.raise_for_index(said)
+        except IndexAccessError as error:
+            raise IndexAccessError(f"{where}: {error.message}", hint=error.hint) from None
         raise ResolutionError(f"{where}: cannot be built:\n{_last(said)}", hint=_HINT)
     wheels = sorted(out.glob("*.whl"))
     if len(wheels) != 1:

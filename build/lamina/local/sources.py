@@ -13,6 +13,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from lamina.errors import UsageError
+
 #: Folders that never hold sources, wherever they stand.
 FOLDERS = frozenset(
     {
@@ -46,10 +48,19 @@ def files(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def digest(folder: Path) -> str:
-    """SHA-256 over the files that count, with their paths and sizes; modes and dates make no difference."""
+    """SHA-256 over the files that count, with their paths and sizes; modes and dates make no difference.
+
+    Raises:
+        UsageError: a file cannot be read.
+    """
     whole = hashlib.sha256()
     for name, path in files(folder):
-        content = path.read_bytes()
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise UsageError(
+                f"{path}: cannot be read: {error.strerror}", hint="Local projects are read whole."
+            ) from error
         whole.update(os.fsencode(f"{name}\0{len(content)}\n"))
         whole.update(content)
     return whole.hexdigest()

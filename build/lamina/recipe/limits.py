@@ -1,15 +1,14 @@
 """Keys that exist but do not have all their values yet: delete a row when what it speaks of is built.
 
-A row is a key (``[]`` for each item of a list), the one value it takes today, or a pattern of such values, and what
-the other values will be. :mod:`.shape` refuses them, :mod:`.schema` leaves them out of what editors offer. A row that
-goes may leave a default behind in :mod:`.model` that was stated for the time being: ``[native] trim`` becomes true,
-``[bytecode] mode`` becomes "fit".
+A row is a key (``[]`` for each item of a list), the one value it takes today, and what the other values will be.
+:mod:`.shape` refuses them, :mod:`.schema` leaves them out of what editors offer. A row that goes may leave a default
+behind in :mod:`.model` that was stated for the time being: ``[native] trim`` becomes true, ``[bytecode] mode`` becomes
+"fit".
 """
 
 from __future__ import annotations
 
 import json
-import re
 from typing import NamedTuple
 
 
@@ -22,16 +21,12 @@ class Limit(NamedTuple):
 
     def refusal(self) -> str:
         """What to tell whoever asks for more: what is not built yet, and what to write instead."""
-        if isinstance(self.allowed, re.Pattern):
-            return self.missing
         if not self.allowed and isinstance(self.allowed, list):
             return f"{self.missing}; leave it out"
         return f"{self.missing}; {json.dumps(self.allowed)} is what this version does"
 
     def allows(self, value: object) -> bool:
         """Whether ``value`` can be had today."""
-        if isinstance(self.allowed, re.Pattern):
-            return not isinstance(value, str) or self.allowed.search(value) is not None
         return value == self.allowed and type(value) is type(self.allowed)
 
 

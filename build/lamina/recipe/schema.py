@@ -7,7 +7,6 @@ What a schema cannot say (whether a target exists, which values go together) onl
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -93,9 +92,7 @@ def _node(definitions: dict[str, Any], key: str) -> dict[str, Any]:
 
 def _restrict(node: dict[str, Any], limit: Limit) -> None:
     """Leave out of a key's schema what is not built yet, and say so where the key is described."""
-    if isinstance(limit.allowed, re.Pattern):
-        node["pattern"] = limit.allowed.pattern
-    elif isinstance(limit.allowed, list):
+    if isinstance(limit.allowed, list):
         node["maxItems"] = len(limit.allowed)
     else:
         node.pop("enum", None)

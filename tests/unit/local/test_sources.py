@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lamina.errors import UsageError
 from lamina.local.sources import copy, digest, files
 
 
@@ -55,3 +56,14 @@ def test_a_copy_has_the_digest_of_its_original(tmp_path: Path) -> None:
     assert digest(root) == digest(tmp_path / "copy")
     assert sorted(path.name for path in (tmp_path / "copy").rglob("*")) == ["a.py", "b", "c.py", "link.py"]
     assert not (tmp_path / "copy" / "link.py").is_symlink()
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    root = tree(tmp_path, "a.py")
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(UsageError) as caught:
+        digest(root)
+    assert caught.value.message == f"{root / 'a.py'}: cannot be read: Permission denied"
