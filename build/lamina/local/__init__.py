@@ -162,7 +162,8 @@ class Workshop:
             unfinished = Path(temporary, "normal.whl")
             with unfinished.open("wb") as file:
                 built = normalize(wheel, path, file)
-            built = msgspec.structs.replace(built, siblings=siblings(sources / "pyproject.toml", built.requires))
+            own = {*built.siblings, *siblings(sources / "pyproject.toml", built.requires)}
+            built = msgspec.structs.replace(built, siblings=tuple(sorted(own)))
             with self.store.create(self._wheel(built.wheel)) as beside:
                 beside.write_bytes(unfinished.read_bytes())
             self.store.save(record, msgspec.msgpack.encode(built))

@@ -2,7 +2,8 @@
 
 Backends differ, and so do their versions and their zlib; a layer must not. So a wheel that was built here is written
 anew: names sorted, dates and modes fixed, compressed by the pinned libdeflate, RECORD sorted, and the backend's name
-and version taken out of WHEEL.
+and version taken out of WHEEL. A dependency that METADATA places in a folder of this machine, as Poetry does for those
+of its workspace, keeps its name alone.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from lamina.built import Built, metadata_digest
 from lamina.errors import ResolutionError
 from lamina.lock import LockedWheel
 from lamina.part.make import libdeflate
+from lamina.recipe.spelling import requirement_name
 from lamina.wheel import Wheel, open_wheel
 from lamina.zipformat import DEFLATED, STORED, central_header, end_of_directory, local_header
 
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
 
 _NATIVE = re.compile(r"(?i)\.(so(\.\d+)*|pyd|dll|dylib)\Z")
 _GENERATOR = re.compile(rb"(?mi)^Generator:[^\r\n]*(\r?\n|\Z)")
+
+#: A requirement that is to be found in a folder: name and extras, then a URL.
+_PLACED = re.compile(r"([A-Za-z0-9._-]+(?:\s*\[[^\]]*\])?)\s*@\s*file:\S+")
+_PLACED_LINE = re.compile(rb"(?m)^(Requires-Dist:\s*)" + _PLACED.pattern.encode())
 
 _WAY_OUT = (
     "A later version builds native code inside the Lambda base image. Until then build a wheel for the target\n"
@@ -46,16 +52,25 @@ def normalize(path: Path, where: str, out: IO[bytes]) -> Built:
         record = f"{wheel.dist_info}/RECORD"
         layout = f"{wheel.dist_info}/WHEEL"
         contents[layout] = _GENERATOR.sub(b"", contents[layout])
+        head, blank, rest = contents[f"{wheel.dist_info}/METADATA"].partition(b"\n\n")
+        contents[f"{wheel.dist_info}/METADATA"] = _PLACED_LINE.sub(rb"\1\2", head) + blank + rest
         contents.pop(record, None)
         rows = [f"{_quoted(name)},sha256={_stated(content)},{len(content)}\n" for name, content in _sorted(contents)]
         contents[record] = "".join([*rows, f"{_quoted(record)},,\n"]).encode()
         sha256, size = _write(_sorted(contents), out)
         metadata = wheel.metadata
-        requires = tuple(map(str, metadata.get_all("Requires-Dist", [])))
+        stated = [str(text).strip() for text in metadata.get_all("Requires-Dist", [])]
+        requires = tuple(_PLACED.sub(r"\1", text) for text in stated)
+        siblings = {requirement_name(text) for text in stated if _PLACED.match(text)}
         _refuse_urls(requires, where)
         extras = list(map(str, metadata.get_all("Provides-Extra", [])))
         summary = metadata_digest(wheel.name, requires, str(metadata.get("Requires-Python", "")), extras)
-        return Built(LockedWheel(wheel.name, wheel.version, wheel.filename, sha256, size), summary, requires)
+        return Built(
+            LockedWheel(wheel.name, wheel.version, wheel.filename, sha256, size),
+            summary,
+            requires,
+            tuple(sorted(siblings)),
+        )
 
 
 def _refuse_native(wheel: Wheel, contents: dict[str, bytes], where: str) -> None:

@@ -80,10 +80,22 @@ def test_native_code_is_refused(forge: Forge, tag: str, files: Mapping[str, byte
     )
 
 
+def test_a_dependency_in_a_folder_keeps_its_name(forge: Forge, tmp_path: Path) -> None:
+    placed = forge(requires=("Near_By[x] @ file:///tmp/a/near ; python_version > '3'", "six>=1"), version="1.0")
+    out = io.BytesIO()
+    built = normalize(placed, "./pkg", out)
+    assert built.requires == ("Near_By[x] ; python_version > '3'", "six>=1")
+    assert built.siblings == ("near-by",)
+    path = tmp_path / placed.name
+    path.write_bytes(out.getvalue())
+    with open_wheel(path, path.name) as wheel:
+        assert wheel.metadata.get_all("Requires-Dist") == list(built.requires)
+
+
 def test_a_dependency_by_url_is_refused(forge: Forge) -> None:
     with pytest.raises(ResolutionError) as caught:
-        normalize(forge(requires=("other @ file:///a/other",)), "./pkg", io.BytesIO())
-    message = "./pkg: needs other @ file:///a/other: a lock holds no URL, as it serves any index"
+        normalize(forge(requires=("six @ https://i.invalid/six.zip",)), "./pkg", io.BytesIO())
+    message = "./pkg: needs six @ https://i.invalid/six.zip: a lock holds no URL, as it serves any index"
     assert caught.value.message == message
     assert caught.value.hint == (
         "State the dependency by name; require it here too if it is a local project, or name an index for it."
