@@ -112,7 +112,7 @@ def fetcher(
         from lamina.fetch import fetch as fetch_wheels
         from lamina.index import from_environment
 
-        indexes = from_environment(os.environ, find_links(project, recipe, links))
+        indexes = from_environment(os.environ, find_links(project, recipe, links), named=recipe.index)
         return fetch_wheels(wheels, store=store, indexes=indexes, offline=offline, progress=progress)
 
     return fetch
@@ -127,7 +127,7 @@ def workshop(
     def indexes() -> Indexes:
         from lamina.index import from_environment
 
-        return from_environment(os.environ, find_links(project, recipe, links))
+        return from_environment(os.environ, find_links(project, recipe, links), named=recipe.index)
 
     return Workshop(project, recipe, store, indexes=indexes, env=os.environ, offline=offline, progress=progress)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from lamina.index import IndexClient, Indexes
+    from lamina.index import IndexClient, Indexes, Named
     from lamina.index.pages import IndexFile
     from lamina.lock import LockedWheel
     from lamina.progress import Progress, Task
@@ -95,6 +95,7 @@ def _one(wheel: LockedWheel, renewal: str, *, client: IndexClient, store: Store,
     from lamina.fetch.download import Wanted, download
     from lamina.index.transport import NotThereError
 
+    own = client.indexes.serving(wheel.name)
     others: list[str] = []
     with progress.task(wheel.filename, wheel.size) as task:
         for page in client.everywhere(wheel.name):
@@ -110,7 +111,7 @@ def _one(wheel: LockedWheel, renewal: str, *, client: IndexClient, store: Store,
                     try:
                         download(wanted, store=store, transport=client.transport, task=task)
                     except NotThereError as error:
-                        raise IndexAccessError(error.message, hint=_gone(wheel, renewal)) from error
+                        raise IndexAccessError(error.message, hint=_gone(wheel, renewal, own)) from error
                     return
     if others:
         message = f"{wheel.filename}: locked with sha256 {wheel.sha256}, but there is only: {'; '.join(others)}"
@@ -118,7 +119,8 @@ def _one(wheel: LockedWheel, renewal: str, *, client: IndexClient, store: Store,
             f"Find out who changed it. If the change is meant, renew the lock: {renewal} --upgrade-package {wheel.name}"
         )
         raise IntegrityError(message, hint=hint)
-    raise IndexAccessError(f"{wheel.filename}: on no index and in no folder of wheels", hint=_gone(wheel, renewal))
+    where = "on no index" if own is None else f"not on the index {own.name}, which alone serves {wheel.name},"
+    raise IndexAccessError(f"{wheel.filename}: {where} and in no folder of wheels", hint=_gone(wheel, renewal, own))
 
 
 def _candidates(wheel: LockedWheel, files: Sequence[IndexFile]) -> list[IndexFile]:
@@ -159,8 +161,9 @@ def _offline(missing: Sequence[LockedWheel]) -> IndexAccessError:
     return IndexAccessError(message, hint="Run the command once without --offline.")
 
 
-def _gone(wheel: LockedWheel, renewal: str) -> str:
+def _gone(wheel: LockedWheel, renewal: str, own: Named | None) -> str:
+    variables = "UV_INDEX, PIP_EXTRA_INDEX_URL" if own is None else own.variable
     return (
         f"It was removed, or the lock was made with another index. Name that index in the environment "
-        f"(UV_INDEX, PIP_EXTRA_INDEX_URL), or renew the lock: {renewal} --upgrade-package {wheel.name}"
+        f"({variables}), or renew the lock: {renewal} --upgrade-package {wheel.name}"
     )

@@ -14,7 +14,7 @@ from urllib.request import url2pathname
 import msgspec
 
 from lamina.errors import IndexAccessError, UsageError
-from lamina.index.transport import NotThereError, Transport, redact
+from lamina.index.transport import NotThereError, RefusedError, Transport, redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -34,6 +34,7 @@ class IndexFile(msgspec.Struct, frozen=True):
     """A wheel on an index or in a folder. ``sha256`` and ``size`` (bytes) are ``None`` where nobody states them.
 
     ``version`` is normalized (PEP 440), ``url`` without credentials; that of a file in a folder begins with ``file:``.
+    ``metadata``: the wheel's METADATA stands beside it (PEP 658).
     """
 
     filename: str
@@ -43,6 +44,7 @@ class IndexFile(msgspec.Struct, frozen=True):
     size: int | None = None
     requires_python: str | None = None
     yanked: bool = False
+    metadata: bool = False
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -149,15 +151,21 @@ class Tree:
 
 
 class Remote:
-    """An index asked over HTTP. ``url`` is ``None`` for the libraries' own default."""
+    """An index asked over HTTP. ``url`` is ``None`` for the libraries' own default.
 
-    def __init__(self, url: str | None, transport: Transport, *, offline: bool, store: Store | None) -> None:
+    ``variable`` is the environment variable that can give it another URL.
+    """
+
+    def __init__(
+        self, url: str | None, transport: Transport, *, offline: bool, store: Store | None, variable: str = ""
+    ) -> None:
         from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
         self._url = (url or PYPI_SIMPLE_ENDPOINT).rstrip("/")
         self._transport = transport
         self._offline = offline
         self._store = store
+        self._variable = variable
 
     def page(self, name: str) -> Project | None:
         """The project's page, from the index or, offline, as it was when last asked.
@@ -186,6 +194,14 @@ class Remote:
             answer = self._transport.send("GET", url, headers={"Accept": ACCEPT_ANY})
         except NotThereError:
             return None
+        except RefusedError as error:
+            if not self._variable:
+                raise
+            stem = self._variable.removeprefix("LAMINA_")
+            hint = (
+                f"{error.hint}\nFor this index, {self._variable} is that URL; or set UV_{stem}_USERNAME and _PASSWORD."
+            )
+            raise IndexAccessError(error.message, hint=hint) from error
         try:
             with warnings.catch_warnings():  # a newer minor version of the API only adds (PEP 629)
                 warnings.simplefilter("ignore", UnexpectedRepoVersionWarning)
@@ -221,8 +237,8 @@ class Remote:
 
 def sources(
     indexes: Indexes, transport: Transport, *, offline: bool, store: Store | None
-) -> tuple[list[Source], list[Source]]:
-    """The folders of wheels, and the indexes in the order in which they are asked."""
+) -> tuple[list[Source], list[Source], dict[str, Source]]:
+    """The folders of wheels, the indexes in the order in which they are asked, and those for some packages by name."""
     folders: list[Source] = [Folder(Path(folder)) for folder in indexes.find_links]
     ranked: list[Source] = [
         Tree(url)
@@ -230,7 +246,15 @@ def sources(
         else Remote(url, transport, offline=offline, store=store)
         for url in (*indexes.extra, indexes.default)
     ]
-    return folders, ranked
+    named: dict[str, Source] = {}
+    for one in indexes.named:
+        folder = file_path(one.url)
+        if folder is None:
+            named[one.name] = Remote(one.url, transport, offline=offline, store=store, variable=one.variable)
+        else:
+            loose = next(folder.glob("*.whl"), None) is not None
+            named[one.name] = Folder(folder) if loose else Tree(one.url)
+    return folders, ranked, named
 
 
 def file_path(url: str) -> Path | None:
@@ -258,6 +282,7 @@ def _wheels(name: str, packages: Iterable[DistributionPackage]) -> Iterable[Inde
                     package.size,
                     package.requires_python or None,
                     package.is_yanked,
+                    bool(package.has_metadata),
                 )
                 break
 

@@ -49,6 +49,10 @@ class NotThereError(IndexAccessError):
     """The server answers that there is nothing at this address (404 or 410)."""
 
 
+class RefusedError(IndexAccessError):
+    """The server wants other credentials than it was given (401 or 403)."""
+
+
 def redact(text: str) -> str:
     """Hide the user and password of every URL in ``text``, and query strings, where signed links carry their key."""
     return _QUERY.sub(r"\1?***", _CREDENTIALS.sub("***@", text))
@@ -237,10 +241,12 @@ def _judged(url: str, answer: requests.Response) -> requests.Response:
     if status in {401, 407}:
         who = "the proxy" if status == 407 else "the index"  # noqa: PLR2004
         hint = f"Put user and password into the index URL in the environment, or into netrc for {host}."
-        raise IndexAccessError(f"{where}: {who} asks for user and password ({status})", hint=hint)
+        raise (IndexAccessError if status == 407 else RefusedError)(  # noqa: PLR2004
+            f"{where}: {who} asks for user and password ({status})", hint=hint
+        )
     if status == 403:  # noqa: PLR2004
         hint = f"Check the index URL, and that the credentials for {host} may read there."
-        raise IndexAccessError(f"{where}: access refused (403)", hint=hint)
+        raise RefusedError(f"{where}: access refused (403)", hint=hint)
     raise IndexAccessError(f"{where}: the server answers {status} {answer.reason}", hint=_network_hint(url))
 
 

@@ -42,6 +42,5 @@ LIMITS = {
         Limit("builder.kind", "uv", "resolving inside the Lambda base image is not built yet"),
         Limit("builder.system-packages", [], "building wheels inside the image is not built yet"),
         Limit("overlay.from-image", [], "taking files from the image's packages is not built yet"),
-        Limit("index", [], "an index for named packages only is not built yet"),
     )
 }

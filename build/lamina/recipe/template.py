@@ -94,7 +94,7 @@ architecture = "x86_64"
 [overlay]
 #from-image = []                      # not built yet
 
-# An index for these packages only; not built yet. Example:
+# An index for these packages only; LAMINA_INDEX_TORCH_CPU (URL or folder) overrides the url. Example:
 #   [[index]]
 #   name = "torch-cpu"
 #   url = "https://index.example.org/whl/cpu"

@@ -54,6 +54,7 @@ def together(draft: Draft, stem: str) -> Iterator[Mistake]:
     yield from _targets(draft)
     yield from _budget(draft)
     yield from _environment(draft)
+    yield from _indexes(draft)
 
 
 def _name(draft: Draft, stem: str) -> Iterator[Mistake]:
@@ -146,3 +147,19 @@ def _environment(draft: Draft) -> Iterator[Mistake]:
             continue
         if len(variable) != 1 or False in variable.values():
             yield Mistake(path, 'expected exactly one of value = "...", required = true and secret = true')
+
+
+def _indexes(draft: Draft) -> Iterator[Mistake]:
+    """Each package has one index, and each index a variable of its own in the environment."""
+    names: dict[str, Path] = {}
+    packages: dict[str, Path] = {}
+    for path, name in draft.strings("index", "name"):
+        before = names.setdefault(name.upper().replace("-", "_"), path)
+        if before != path:
+            yield Mistake(path, f"{show(name)} would be overridden by the same variable as {render(before)}")
+        for position in range(len(draft.get(*path[:-1], "packages") or ())):
+            place = (*path[:-1], "packages", position)
+            package = draft.get(*place)
+            before = packages.setdefault(canonical(package), place) if package else place
+            if before != place:
+                yield Mistake(place, f"{show(package)} has an index already, by {render(before)}")

@@ -3,6 +3,9 @@
 uv resolves on this host for the target: its markers, its Python, the least platform that uv has a name for and that
 loads all that the target does. What exceeds the target's own glibc is shut out, and uv asked again, until every wheel
 fits; one round mostly. The wheel of each version is then chosen here, by the target's own order of tags.
+
+Packages for which the recipe names an index are offered to uv as that index lists them, ahead of all others, see
+:mod:`.routes`.
 """
 
 from __future__ import annotations
@@ -73,6 +76,7 @@ def resolve(  # noqa: PLR0913 - every effect is handed in
     from lamina.resolve.complete import locked_wheels
     from lamina.resolve.given import given
     from lamina.resolve.held import held_back
+    from lamina.resolve.routes import route
     from lamina.resolve.settle import Settler, kept_pins
     from lamina.resolve.uv import Uv
     from lamina.store import Store, default_root
@@ -84,7 +88,8 @@ def resolve(  # noqa: PLR0913 - every effect is handed in
     with IndexClient(indexes, offline=offline, store=store) as client, given(recipe, local, store) as stated:
         client.check_folders()
         names = {built.wheel.name for built in local.values()}
-        settler = Settler(stated, target, client, Uv(indexes, env, offline=offline), names)
+        uv = Uv(indexes, env, offline=offline, first=route(client, store))
+        settler = Settler(stated, target, client, uv, names)
         settled = settler.settle(pins, refresh=not offline and (upgrade or bool(upgrade_packages)))
         wheels = locked_wheels(settler, settled, previous, pins, store=store, progress=progress)
         projects = tuple(local[path].locked(path) for path in sorted(local))

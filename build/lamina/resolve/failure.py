@@ -39,6 +39,7 @@ _PLATFORMS = {
 _MENTIONED = re.compile(
     r"([A-Za-z0-9][A-Za-z0-9._-]*?)(?:\[[^\]]*\])?(?:[=<>!~]\S*)? "
     r"(?:was not found in|has no wheels|have no wheels|has no usable|have no usable|has no available|have no available)"
+    r"|there are no versions of ([A-Za-z0-9][A-Za-z0-9._-]*)"
 )
 
 
@@ -46,7 +47,7 @@ def explain(settler: Settler, refusal: Refusal, shut_out: Mapping[str, str]) -> 
     """The error for a refusal, as exact as the index allows: a single impossible requirement, or a conflict."""
     target = settler.target
     said = " ".join(refusal.text.split())
-    mentioned = [name for found in _MENTIONED.finditer(said) if (name := canonical(found[1]))]
+    mentioned = [canonical(found[1] or found[2]) for found in _MENTIONED.finditer(said)]
     problems = _problems(settler, settler.requirements) or _problems(settler, dict.fromkeys((*mentioned, *shut_out)))
     if problems:
         message = "\n".join([f"nothing can be resolved for {target.name}:", *(problem for problem, _ in problems)])
@@ -85,8 +86,7 @@ def _impossible(settler: Settler, name: str) -> tuple[str, str] | None:
     project = settler.client.project(name)
     stated = _stated(settler, name)
     if not project.found:
-        hint = f"{name}: check the spelling; if it is on an index of your own, name that in UV_INDEX."
-        return f"  {stated}: no index has a project of this name", hint
+        return _unknown(settler, name, stated)
     table = settler.releases(name)
     allowed = admitted(list(table), settler.limits(name))
     if not table:
@@ -109,6 +109,15 @@ def _impossible(settler: Settler, name: str) -> tuple[str, str] | None:
     return f"  {stated}: no wheel for the target; {_offer(shown, table[shown])}", _ways_out(
         settler, name, table, allowed
     )
+
+
+def _unknown(settler: Settler, name: str, stated: str) -> tuple[str, str]:
+    own = settler.client.indexes.serving(name)
+    if own is None:
+        hint = f"{name}: check the spelling; if it is on an index of your own, name that in UV_INDEX."
+        return f"  {stated}: no index has a project of this name", hint
+    hint = f"{name}: take it out of that index's packages in the recipe, or let {own.variable} name another index."
+    return f"  {stated}: the index {own.name}, which alone serves it, has no project of this name", hint
 
 
 def _stated(settler: Settler, name: str) -> str:

@@ -7,6 +7,7 @@ them. It resolves for the target's Python and a platform of its own choice of na
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -24,7 +25,7 @@ from lamina.process import run
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from lamina.index import Indexes
+    from lamina.index import Indexes, Named
     from lamina.target import Target
 
 #: Minor versions of glibc 2 for which uv has a platform (``x86_64-manylinux_2_28``), the same for both architectures.
@@ -37,6 +38,9 @@ _KEPT = frozenset({"UV_CACHE_DIR", "UV_HTTP_TIMEOUT", "UV_HTTP_RETRIES", "UV_CON
 _DROPPED = frozenset({"VIRTUAL_ENV", "CONDA_PREFIX", "CONDA_DEFAULT_ENV", "PYTHONPATH", "PYTHONHOME"})
 
 _TIMEOUT = 600.0  # seconds; a first resolution with thousands of candidates takes one or two minutes
+
+#: What uv knows the recipe's indexes by, with a number: names of its own, that no variable of the user's speaks of.
+_LABEL = "lamina"
 
 _PIN = re.compile(r"([A-Za-z0-9._-]+)(\[[^\]]*\])?(?:==(\S+)| @ (\S+))")
 
@@ -80,10 +84,11 @@ def platform_for(target: Target, glibc: tuple[int, int] | None = None) -> str:
 class Uv:
     """The uv executable with one index configuration."""
 
-    def __init__(self, indexes: Indexes, env: Mapping[str, str], *, offline: bool) -> None:
+    def __init__(self, indexes: Indexes, env: Mapping[str, str], *, offline: bool, first: str | None = None) -> None:
+        """Take the configuration; ``first`` is the URL of an index that comes before all others."""
         self._indexes = indexes
         self._offline = offline
-        self._env = environment(indexes, env)
+        self._env = environment(indexes, env, first)
         self._program = program()
 
     def version(self) -> str:
@@ -108,7 +113,8 @@ class Uv:
             command += ["--constraints", str(constraints)] if question.constraints else []
             command += ["--output-file", str(pins), "--python-version", question.python]
             command += ["--python-platform", question.platform, "--python", sys.executable]
-            command += ["--no-config", "--no-python-downloads", "--only-binary", ":all:", "--no-header"]
+            command += self._configuration(Path(folder, "uv.toml"))
+            command += ["--no-python-downloads", "--only-binary", ":all:", "--no-header"]
             command += ["--annotation-style", "split", "--no-strip-extras", "--no-progress", "--color", "never"]
             command += ["--index-strategy", "first-index"]
             for place in self._indexes.find_links:
@@ -130,22 +136,54 @@ class Uv:
         message = f"uv ended with exit code {done.code}: {_first_lines(stderr)}"
         raise ResolutionError(message, hint="Nothing was changed. Run the command again; if it stays, report it.")
 
+    def _configuration(self, path: Path) -> list[str]:
+        """The options that keep the machine's configuration out.
 
-def environment(indexes: Indexes, env: Mapping[str, str]) -> dict[str, str]:
-    """The environment uv runs in: this one without settings of uv, pip and environments, and with the indexes."""
+        uv sends credentials only where an index of its own knows them. It learns of the recipe's indexes by a file, as
+        ``explicit`` ones, from which it takes nothing by itself; users and passwords are in its environment alone.
+        """
+        tables = [
+            f'[[index]]\nname = "{_LABEL}-{number}"\nurl = {json.dumps(named.url)}\nexplicit = true\n'
+            for number, named in _remote(self._indexes)
+        ]
+        if not tables:
+            return ["--no-config"]
+        path.write_text("\n".join(tables), encoding="utf-8")
+        return ["--config-file", str(path)]
+
+
+def environment(indexes: Indexes, env: Mapping[str, str], first: str | None = None) -> dict[str, str]:
+    """The environment uv runs in: this one without settings of uv, pip and environments, and with the indexes.
+
+    ``first`` is the URL of an index that comes before all others.
+    """
     kept = {
         name: value
         for name, value in env.items()
-        if name in _KEPT or not (name.startswith(("UV_", "PIP_")) or name in _DROPPED)
+        if name in _KEPT or not (name.startswith(("UV_", "PIP_", "LAMINA_INDEX_")) or name in _DROPPED)
     }
     if indexes.default is not None:
         kept["UV_DEFAULT_INDEX"] = indexes.with_credential(indexes.default)
-    if indexes.extra:
-        kept["UV_INDEX"] = " ".join(indexes.with_credential(url) for url in indexes.extra)
+    extra = [*([first] if first else []), *(indexes.with_credential(url) for url in indexes.extra)]
+    if extra:
+        kept["UV_INDEX"] = " ".join(extra)
+    for number, named in _remote(indexes):
+        user, password = indexes.credential(named.url + "/") or ("", "")
+        if user or password:
+            kept[f"UV_INDEX_{_LABEL.upper()}_{number}_USERNAME"] = user
+            kept[f"UV_INDEX_{_LABEL.upper()}_{number}_PASSWORD"] = password
     if indexes.certificates:
-        kept["SSL_CERT_FILE"] = indexes.certificates
+        # As for downloads: these and no others. uv has a variable each for files and folders, and would add them up.
+        kept.pop("SSL_CERT_FILE", None)
+        kept.pop("SSL_CERT_DIR", None)
+        kept["SSL_CERT_DIR" if Path(indexes.certificates).is_dir() else "SSL_CERT_FILE"] = indexes.certificates
     kept["NO_COLOR"] = "1"
     return kept
+
+
+def _remote(indexes: Indexes) -> list[tuple[int, Named]]:
+    """The indexes for some packages only that are asked over the network, numbered."""
+    return [(number, named) for number, named in enumerate(indexes.named) if not named.url.startswith("file:")]
 
 
 def parse(stdout: str, stderr: str = "") -> Answer:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from lamina.errors import IndexAccessError, UsageError
-from lamina.index import IndexClient, Indexes, from_environment, redact
+from lamina.index import IndexClient, Indexes, Named, from_environment, redact
 from lamina.index.pages import IndexFile, Project
+from lamina.recipe import Index
 from lamina.store import Store
 
 A, B, C = "https://a.invalid/simple", "https://b.invalid/simple", "https://c.invalid/simple"
@@ -95,9 +96,62 @@ def test_two_indexes_on_one_host_keep_their_own() -> None:
     assert found.credential("https://a.invalid/team-b/x/") == ("u2", "two")
 
 
+OWN = Index(name="own-2-x", url=A + "/", packages=("Foo_Bar", "baz"))
+
+
+@pytest.mark.parametrize(
+    ("env", "url", "credential"),
+    [
+        ({}, A, None),
+        ({"LAMINA_INDEX_OWN_2_X": " "}, A, None),
+        ({"LAMINA_INDEX_OWN_2_X": f"{B}/"}, B, None),
+        ({"LAMINA_INDEX_OWN_2_X": B + "/?own=1"}, B + "/?own=1", None),
+        ({"LAMINA_INDEX_OWN_2_X": "https://me:s%2Fx@b.invalid/simple"}, B, ("me", "s/x")),
+        ({"UV_INDEX_OWN_2_X_USERNAME": "me", "UV_INDEX_OWN_2_X_PASSWORD": "pw"}, A, ("me", "pw")),
+    ],
+)
+def test_an_index_for_some_packages(env: dict[str, str], url: str, credential: tuple[str, str] | None) -> None:
+    found = from_environment(env, named=[OWN])
+    assert found.named == (Named("own-2-x", url, ("baz", "foo-bar")),)
+    assert (found.default, found.extra) == (None, ())
+    assert found.credential(url + "/foo/") == credential
+    assert found.serving("foo-bar") == found.named[0]
+    assert found.serving("other") is None
+
+
+def test_an_index_for_some_packages_that_is_no_index() -> None:
+    with pytest.raises(UsageError) as caught:
+        from_environment({"LAMINA_INDEX_OWN_2_X": "no/where"}, named=[OWN])
+    assert caught.value.message == "LAMINA_INDEX_OWN_2_X: 'no/where' is neither a URL nor a folder"
+
+
+@pytest.mark.parametrize("loose", [True, False])
+def test_its_packages_come_from_it_alone_and_no_others_do(
+    tmp_path: Path, forge: Callable[..., Path], *, loose: bool
+) -> None:
+    for name in ("baz", "other", "foo-bar"):
+        page(tmp_path / "public", name, f'<a href="x">{name.replace("-", "_")}-9.0-py3-none-any.whl</a>')
+    own = forge("baz", "1.0").parent
+    forge("other", "1.0")
+    if not loose:
+        own = tmp_path / "tree"
+        for name in ("baz", "other"):
+            page(own, name, f'<a href="x">{name}-1.0-py3-none-any.whl</a>')
+    indexes = from_environment({"LAMINA_INDEX_OWN_2_X": str(own), "UV_INDEX": str(tmp_path / "public")}, named=[OWN])
+    with IndexClient(indexes, offline=True) as client:
+        assert [file.version for file in client.files("Baz")] == ["1.0"]
+        assert [file.version for file in client.local("baz")] == ["1.0"]
+        assert [file.version for one in client.everywhere("baz") for file in one.wheels] == ["1.0"]
+        assert [file.version for file in client.files("other")] == ["9.0"]
+        assert not client.project("foo-bar").found
+        assert not client.offered("foo-bar").found
+        assert list(client.everywhere("foo-bar")) == []
+
+
 def test_nothing_shows_a_secret() -> None:
     found = from_environment({"UV_DEFAULT_INDEX": "https://me:s3cr%40t@a.invalid/simple"})
     assert "s3cr" not in repr(found)
+    assert found.redact("Basic bWU6czNjckB0") == "Basic ***"
     assert found.redact("failed: https://me:s3cr%40t@a.invalid/simple and s3cr@t alone") == (
         "failed: https://***@a.invalid/simple and *** alone"
     )

@@ -586,27 +586,31 @@ def test_targets_that_do_not_exist_are_explained_where_they_stand(lines: str, ke
             '[overlay]\nfrom-image = ["libgomp"]',
             "overlay.from-image: taking files from the image's packages is not built yet; leave it out",
         ),
-        (
-            "",
-            '[[index]]\nname = "cpu"\nurl = "https://index.example.org/cpu"\npackages = ["torch"]',
-            "index: an index for named packages only is not built yet; leave it out",
-        ),
     ],
 )
 def test_what_is_not_built_yet_is_refused_with_what_to_write(top: str, tables: str, message: str) -> None:
     assert mistakes(text(top=top, tables=tables)) == [message]
 
 
-def test_an_index_is_checked_though_it_is_not_built_yet() -> None:
+def test_an_index_is_checked() -> None:
     found = mistakes(text(tables='[[index]]\nname = "a b"\nurl = "https://me:secret@index.example.org"\npackages = []'))
     assert found == [
-        "index: an index for named packages only is not built yet; leave it out",
         'index[0].name: expected letters, digits, - and _, found "a b"',
         (
             "index[0].url: expected http:// or https:// and an address without spaces or credentials, "
             'found "https://me:secret@index.example.org"'
         ),
         "index[0].packages: empty; at least one is needed",
+    ]
+
+
+def test_a_package_has_one_index_and_an_index_a_variable_of_its_own() -> None:
+    table = '[[index]]\nname = "{}"\nurl = "https://index.example.org"\npackages = {}\n'
+    sound = table.format("a-b", '["x", "y"]') + table.format("c", '["z"]')
+    assert [index.packages for index in parse(text(tables=sound), "recipes/x.toml").index] == [("x", "y"), ("z",)]
+    assert mistakes(text(tables=table.format("a-b", '["x_1"]') + table.format("A_b", '["y", "X.1"]'))) == [
+        'index[1].name: "A_b" would be overridden by the same variable as index[0].name',
+        'index[1].packages[1]: "X.1" has an index already, by index[0].packages[0]',
     ]
 
 

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from lamina.errors import IndexAccessError, ResolutionError
+from lamina.index import Indexes, Named
 from lamina.index.pages import IndexFile, Project
 from lamina.lock import Lock, LockedWheel
 from lamina.recipe import Recipe, TargetSpec
@@ -38,6 +39,7 @@ class FakeTransport:
 class FakeClient:
     transport = FakeTransport()
     offline = False
+    indexes = Indexes(named=(Named("own", "https://own.invalid/simple", ("numpa",)),))
 
     def __init__(self, *projects: Project) -> None:
         self.projects = {one.name: one for one in projects}
@@ -256,6 +258,17 @@ def test_a_project_that_does_not_exist() -> None:
         "nothing can be resolved for cp311-manylinux_2_26_x86_64:\n  numpi: no index has a project of this name"
     )
     assert error.hint == "numpi: check the spelling; if it is on an index of your own, name that in UV_INDEX."
+
+
+def test_a_project_that_its_own_index_does_not_have() -> None:
+    error = refused(("numpa",))
+    assert error.message == (
+        "nothing can be resolved for cp311-manylinux_2_26_x86_64:\n"
+        "  numpa: the index own, which alone serves it, has no project of this name"
+    )
+    assert error.hint == (
+        "numpa: take it out of that index's packages in the recipe, or let LAMINA_INDEX_OWN name another index."
+    )
 
 
 def test_a_version_that_does_not_exist() -> None:

@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from lamina.errors import IndexAccessError
 from lamina.index import from_environment
+from lamina.recipe import Index
 from lamina.resolve.uv import Answer, environment, parse, platform_for, raise_for_index
 from lamina.target import target_for
 
@@ -66,6 +69,31 @@ def test_nothing_of_the_machine_leaks_in() -> None:
         "SSL_CERT_FILE": "/ca.pem",
         "NO_COLOR": "1",
     }
+
+
+def test_the_recipes_indexes_come_first_and_their_passwords_apart() -> None:
+    own = Index(name="own", url="https://own.invalid/simple", packages=("foo",))
+    far = Index(name="far", url="https://far.invalid/simple", packages=("bar",))
+    env = {
+        "LAMINA_INDEX_OWN": "https://me:p%2Fw@mirror.invalid/simple",
+        "UV_INDEX_FAR_USERNAME": "other",
+        "UV_INDEX": "https://b.invalid/simple",
+        "SSL_CERT_DIR": "/certs",
+    }
+    assert environment(from_environment(env, named=[own, far]), env, "file:///tree") == {
+        "UV_INDEX": "file:///tree https://b.invalid/simple",
+        "UV_INDEX_LAMINA_0_USERNAME": "me",
+        "UV_INDEX_LAMINA_0_PASSWORD": "p/w",
+        "UV_INDEX_LAMINA_1_USERNAME": "other",
+        "UV_INDEX_LAMINA_1_PASSWORD": "",
+        "SSL_CERT_DIR": "/certs",
+        "NO_COLOR": "1",
+    }
+
+
+def test_a_folder_of_authorities(tmp_path: Path) -> None:
+    env = {"SSL_CERT_DIR": "/others", "PIP_CERT": str(tmp_path)}
+    assert environment(from_environment(env), env) == {"SSL_CERT_DIR": str(tmp_path), "NO_COLOR": "1"}
 
 
 def test_versions_and_who_needs_them() -> None:
