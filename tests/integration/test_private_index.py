@@ -51,6 +51,8 @@ class Site:
         self.files: dict[str, bytes] = {}
         self.seen: list[tuple[str, str]] = []
         self.account = ""
+        self.areas: dict[str, str] = {}  # further accounts, by the beginning of the path
+        self.closed = ""  # files whose path holds this are for nobody
         self.elsewhere = ""  # where links lead to, if not here
         self.moved = ""  # where every page is redirected to
         self.refusal = 0
@@ -94,7 +96,11 @@ class Site:
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         path, stated = urlsplit(handler.path).path, handler.headers.get("Authorization", "")
         self.seen.append((path, stated))
-        if self.account and stated != "Basic " + base64.b64encode(self.account.encode()).decode():
+        area = next((area for area in self.areas if path.startswith(area)), "")
+        path = path.removeprefix(area)
+        account = self.areas.get(area, self.account)
+        wrong = account and stated != "Basic " + base64.b64encode(account.encode()).decode()
+        if wrong or (self.closed and self.closed in path):
             return self.reply(handler, 401, b"", {"WWW-Authenticate": 'Basic realm="x"'})
         if self.refusal:
             return self.reply(handler, self.refusal, b"")
@@ -105,7 +111,7 @@ class Site:
             return self.reply(handler, 302, b"", {"Location": self.moved + path})
         project = path.split("/")[2]
         found = [file for file in self.files if file.partition("-")[0].replace("_", "-") == project]
-        links = "".join(f"<a href='{escape(self.link(file))}'>{file}</a><br>" for file in found)
+        links = "".join(f"<a href='{escape(area + self.link(file))}'>{file}</a><br>" for file in found)
         return self.reply(handler, 200 if found else 404, links.encode(), {"Content-Type": "text/html"})
 
     def link(self, file: str) -> str:
@@ -250,7 +256,7 @@ def netrc(world: World, *, host: str = "127.0.0.1") -> dict[str, str]:
     return {"NETRC": str(path)}
 
 
-@pytest.mark.parametrize("how", ["url", "pip", "variables", "netrc"])
+@pytest.mark.parametrize("how", ["url", "pip", "variables", "netrc", "home"])
 def test_a_password_leaves_no_trace(world: World, private: Site, how: str) -> None:
     env = {
         "url": {"UV_DEFAULT_INDEX": private.with_account()},
@@ -262,7 +268,10 @@ def test_a_password_leaves_no_trace(world: World, private: Site, how: str) -> No
             "UV_DEFAULT_INDEX": str(world.root / "home"),
         },
         "netrc": {"UV_DEFAULT_INDEX": private.url, **(netrc(world) if how == "netrc" else {})},
+        "home": {"UV_DEFAULT_INDEX": private.url},
     }[how]
+    if how == "home":
+        Path(netrc(world)["NETRC"]).rename(world.root / "home" / ".netrc")
     assert world.made(env) == ["app==1.0", "torch==1.0"]
     assert world.leaks() == []
     (world.project / LOCK).unlink()
@@ -326,6 +335,57 @@ def test_a_folder_takes_the_place_of_an_index(
     assert world.made(env) == ["app==1.0", "torch==1.0"]
     other = world.lamina("lock", "demo", "--check")
     assert other.returncode == 0, other.stderr
+
+
+def test_two_indexes_on_one_host_keep_their_own_passwords(
+    world: World, sites: Callable[..., Site], forge: Forge
+) -> None:
+    site = sites()
+    site.areas = {"/a": f"{USER}:{PASSWORD}", "/b": f"{USER}:other"}
+    site.put(forge("app", "1.0", {"app/__init__.py": ""}, requires=("torch", "dep")))
+    site.put(forge("torch", "1.0", {"torch/__init__.py": ""}))
+    site.put(forge("dep", "1.0", {"dep/__init__.py": ""}))
+    second = OWN.replace("own-1", "own-2").replace("Torch", "dep").format(f"{site.root}/b/simple")
+    world.recipe(OWN.format(f"{site.root}/a/simple") + second)
+    env = {"UV_DEFAULT_INDEX": site.url}
+    for number, password in (("1", PASSWORD), ("2", "other")):
+        env |= {f"UV_INDEX_OWN_{number}_USERNAME": USER, f"UV_INDEX_OWN_{number}_PASSWORD": password}
+    assert world.made(env) == ["app==1.0", "dep==1.0", "torch==1.0"]
+    assert {path for path, _ in site.seen if path.startswith("/a/")} == {
+        "/a/simple/torch/", "/a/files/torch-1.0-py3-none-any.whl"
+    }  # fmt: skip
+
+
+def test_what_an_index_of_its_own_has_no_longer(world: World, sites: Callable[..., Site], forge: Forge) -> None:
+    own, public = sites(), sites()
+    public.put(forge("app", "1.0", {"app/__init__.py": "import torch\n"}, requires=("torch",)))
+    own.put(forge("torch", "1.0"))
+    world.recipe(OWN.format(own.url))
+    env = {"UV_DEFAULT_INDEX": public.url}
+    done = world.lamina("lock", "demo", env=env)
+    assert done.returncode == 0, done.stderr
+    public.files |= own.files  # elsewhere it is of no use, even with the right hash
+    own.files.clear()
+    done = world.lamina("build", "demo", env=env)
+    assert done.returncode == 4
+    wheel = "torch-1.0-py3-none-any.whl"
+    error, hint = done.stderr.splitlines()[-2:]
+    assert error == f"error: {wheel}: not on the index own-1, which alone serves torch, and in no folder of wheels"
+    assert "Name that index in the environment (LAMINA_INDEX_OWN_1), or renew the lock: lamina lock" in hint
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_page_for_everybody_with_wheels_for_nobody(world: World, private: Site, *, own: bool) -> None:
+    private.closed = "/files/"
+    env = {"UV_DEFAULT_INDEX": private.with_account()}
+    if own:
+        world.recipe(OWN.format(private.url))
+        env["LAMINA_INDEX_OWN_1"] = private.with_account()
+    done = world.lamina("lock", "demo", env=env)
+    assert done.returncode == 4
+    assert "401" in done.stderr
+    assert "netrc" in done.stderr
+    assert not [secret for secret in secrets() if secret in done.stderr.encode()]
 
 
 @pytest.mark.parametrize("direct", [True, False])

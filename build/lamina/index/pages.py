@@ -14,6 +14,7 @@ from urllib.request import url2pathname
 import msgspec
 
 from lamina.errors import IndexAccessError, UsageError
+from lamina.index.names import source_name, wheel_name
 from lamina.index.transport import NotThereError, RefusedError, Transport, redact
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
     from lamina.index import Indexes
     from lamina.store import Store
-
-#: No file system takes longer names, and none hides more tags in its compressed set than can be written out.
-_LONGEST = 255
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -123,11 +121,11 @@ class Folder:
             raise UsageError(f"find-links: {self._path}: {error.strerror}", hint=hint) from error
         pages: dict[str, list[Project]] = {}
         for path in paths:
-            known = _wheel_name(path.name)
+            known = wheel_name(path.name)
             if known:
                 wheel = IndexFile(path.name, known[1], path.resolve().as_uri(), None, path.stat().st_size)
                 pages.setdefault(known[0], []).append(Project(known[0], True, (wheel,)))  # noqa: FBT003
-            elif (source := _source_name(path.name)) is not None:
+            elif (source := source_name(path.name)) is not None:
                 pages.setdefault(source[0], []).append(Project(source[0], True, (), frozenset({source[1]})))  # noqa: FBT003
         return {name: Project.merged(name, found) for name, found in pages.items()}
 
@@ -271,7 +269,7 @@ def _project(name: str, page: ProjectPage) -> Project:
 def _wheels(name: str, packages: Iterable[DistributionPackage]) -> Iterable[IndexFile]:
     for package in packages:
         for filename in _filenames(package):
-            known = _wheel_name(filename)
+            known = wheel_name(filename)
             if known is not None and known[0] == name:
                 digest = package.digests.get("sha256", "").lower()
                 yield IndexFile(
@@ -289,7 +287,7 @@ def _wheels(name: str, packages: Iterable[DistributionPackage]) -> Iterable[Inde
 
 def _sources(name: str, packages: Iterable[DistributionPackage]) -> Iterable[str]:
     for package in packages:
-        known = next(filter(None, map(_source_name, _filenames(package))), None)
+        known = next(filter(None, map(source_name, _filenames(package))), None)
         if known is not None and known[0] == name:
             yield known[1]
 
@@ -300,30 +298,3 @@ def _filenames(package: DistributionPackage) -> tuple[str, str]:
 
 
 _CREDENTIALS = re.compile(r"(?<=://)[^\s/?#]*@")
-
-
-def _wheel_name(filename: str) -> tuple[str, str] | None:
-    """Project and version that a wheel's file name states; ``None`` if it is no valid name of a wheel."""
-    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-    from packaging.version import InvalidVersion
-
-    if not filename.endswith(".whl") or len(filename) > _LONGEST:
-        return None
-    try:
-        name, version, _, _ = parse_wheel_filename(filename)
-    except (InvalidWheelFilename, InvalidVersion):
-        return None
-    return name, str(version)
-
-
-def _source_name(filename: str) -> tuple[str, str] | None:
-    from packaging.utils import InvalidSdistFilename, parse_sdist_filename
-    from packaging.version import InvalidVersion
-
-    if not filename.endswith((".tar.gz", ".zip")):
-        return None
-    try:
-        name, version = parse_sdist_filename(filename)
-    except (InvalidSdistFilename, InvalidVersion):
-        return None
-    return name, str(version)

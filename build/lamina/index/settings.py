@@ -89,14 +89,12 @@ class Indexes(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, find_links=tuple(str(base / folder) for folder in self.find_links))
 
     def credential(self, url: str) -> tuple[str, str] | None:
-        """User and password for ``url``: of the index it lies below, else of one on the same host and port.
+        """User and password for ``url``: of the index on the same host and port whose path it follows the longest.
 
-        Files usually lie outside their index's own path, on the same host (pip and uv look there alike).
+        Files usually lie beside their index's own path, on the same host (pip and uv look there alike).
         """
-        below = [known for known in self.credentials if url.startswith(known.prefix.rstrip("/") + "/")]
-        best = max(below, key=lambda known: len(known.prefix), default=None)
-        if best is None:
-            best = next((known for known in self.credentials if _origin(known.prefix) == _origin(url)), None)
+        near = [known for known in self.credentials if _origin(known.prefix) == _origin(url)]
+        best = max(near, key=lambda known: _together(known.prefix, url), default=None)
         return None if best is None else (best.user, best.password)
 
     def with_credential(self, url: str) -> str:
@@ -197,3 +195,10 @@ def _folder(value: str, variable: str) -> str:
 def _origin(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def _together(prefix: str, url: str) -> tuple[int, int]:
+    """With how many folders two paths begin alike, and how many of ``prefix`` are left then, which speak against it."""
+    ours, theirs = (urlsplit(one).path.strip("/").split("/") for one in (prefix, url))
+    alike = next((i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), min(len(ours), len(theirs)))
+    return alike, alike - len(ours)

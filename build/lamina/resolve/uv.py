@@ -42,6 +42,8 @@ _TIMEOUT = 600.0  # seconds; a first resolution with thousands of candidates tak
 #: What uv knows the recipe's indexes by, with a number: names of its own, that no variable of the user's speaks of.
 _LABEL = "lamina"
 
+_UNKNOWN = "Put user and password into the index URL in the environment, or into netrc for its host."
+
 _PIN = re.compile(r"([A-Za-z0-9._-]+)(\[[^\]]*\])?(?:==(\S+)| @ (\S+))")
 
 
@@ -224,7 +226,7 @@ def raise_for_index(stderr: str) -> None:
     refused = re.search(r"An index(?: URL)? \((\S+?)\) (?:could not be queried|returned a 403)", text)
     if refused:
         status = "403" if "returned a 403" in text else "401"
-        hint = "Put user and password into the index URL in the environment, or into netrc for its host."
+        hint = _UNKNOWN
         if status == "403":
             hint = "Check the index URL, and that the credentials may read there."
         raise IndexAccessError(f"{refused[1]}: the index refuses access ({status})", hint=hint)
@@ -238,6 +240,8 @@ def raise_for_index(stderr: str) -> None:
         first = next((line for line in lines if line.startswith("Failed to")), lines[0])
         what = f"{first}: {lines[-1]}"
         hint = "Check that the index can be reached from here (proxy, firewall, SSL_CERT_FILE), and run it again."
+        if re.search(r"client error \((401|403) ", text):
+            hint = _UNKNOWN
         raise IndexAccessError(what, hint=hint)
 
 

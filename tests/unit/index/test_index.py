@@ -96,6 +96,20 @@ def test_two_indexes_on_one_host_keep_their_own() -> None:
     assert found.credential("https://a.invalid/team-b/x/") == ("u2", "two")
 
 
+def test_files_beside_their_index_take_its_credentials() -> None:
+    found = from_environment(
+        {
+            "UV_INDEX": "https://u0:zero@a.invalid https://u1:one@a.invalid/p/1/simple https://u2:two@a.invalid/p/2/simple"
+        }
+    )
+    for path, user in {"p/1/files/x": "u1", "p/2/simple/x/": "u2", "p/2/x": "u2", "files/x": "u0", "": "u0"}.items():
+        known = found.credential(f"https://a.invalid/{path}")
+        assert known is not None
+        assert known[0] == user, path
+    assert found.credential("http://a.invalid/p/1/simple/x/") is None
+    assert found.credential("https://a.invalid:444/p/1/simple/x/") is None
+
+
 OWN = Index(name="own-2-x", url=A + "/", packages=("Foo_Bar", "baz"))
 
 

@@ -146,6 +146,10 @@ error: No solution found when resolving dependencies
 
 hint: An index URL (http://a.invalid/simple) could not be queried due to a lack of valid authentication credentials (401 Unauthorized)
 """
+CLOSED = """\
+error: Failed to fetch: http://a.invalid/files/numpy.whl
+  cause: HTTP status client error (401 Unauthorized) for url (http://a.invalid/files/numpy.whl)
+"""
 FORBIDDEN = """\
 error: No solution found when resolving dependencies
   cause: Because numpy was not found in the package registry and you require numpy, we can conclude that your requirements are unsatisfiable.
@@ -170,6 +174,11 @@ hint: An index (http://a.invalid/simple) returned a 403 Forbidden error. Check t
         (
             UNAUTHORIZED,
             "http://a.invalid/simple: the index refuses access (401)",
+            "Put user and password into the index URL in the environment, or into netrc for its host.",
+        ),
+        (
+            CLOSED,
+            "Failed to fetch: http://a.invalid/files/numpy.whl: HTTP status client error (401 Unauthorized) for url (http://a.invalid/files/numpy.whl)",
             "Put user and password into the index URL in the environment, or into netrc for its host.",
         ),
         (
