@@ -8,7 +8,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import select
 import shutil
+import socket
 import ssl
 import subprocess
 import sys
@@ -67,6 +69,9 @@ class Site:
             def do_HEAD(self) -> None:
                 outer.answer(self)
 
+            def do_CONNECT(self) -> None:
+                outer.tunnel(self)
+
             def log_message(self, *_: object) -> None:
                 pass
 
@@ -114,6 +119,9 @@ class Site:
         links = "".join(f"<a href='{escape(area + self.link(file))}'>{file}</a><br>" for file in found)
         return self.reply(handler, 200 if found else 404, links.encode(), {"Content-Type": "text/html"})
 
+    def tunnel(self, handler: BaseHTTPRequestHandler) -> None:
+        self.reply(handler, 405, b"")
+
     def link(self, file: str) -> str:
         return f"{self.elsewhere}/files/{file}#sha256={hashlib.sha256(self.files[file]).hexdigest()}"
 
@@ -149,6 +157,21 @@ class Proxy(Site):
         kind = answer.getheader("Content-Type") or "application/octet-stream"
         self.reply(handler, answer.status, body, {"Content-Type": kind})
         return way.close()
+
+    def tunnel(self, handler: BaseHTTPRequestHandler) -> None:
+        """Carry bytes both ways, as every proxy does for TLS."""
+        self.hosts.add(handler.path)
+        handler.send_response(200)
+        handler.end_headers()
+        handler.close_connection = True
+        with socket.create_connection(("127.0.0.1", self.behind.port)) as way:
+            ends = {handler.connection: way, way: handler.connection}
+            while True:
+                for end in select.select(list(ends), [], [], 10)[0]:
+                    content = end.recv(1 << 16)
+                    if not content:
+                        return
+                    ends[end].sendall(content)
 
 
 class World:
@@ -532,7 +555,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("no openssl on this machine, which makes the certificates")
     folder = tmp_path_factory.mktemp("authority")
     (folder / "names").write_text(
-        "basicConstraints=critical,CA:FALSE\nsubjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth\n"
+        "basicConstraints=critical,CA:FALSE\nsubjectAltName=IP:127.0.0.1,DNS:localhost,DNS:index.invalid\nextendedKeyUsage=serverAuth\n"
     )
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     signed = ["-days", "2", "-extfile", "names", "-out", "host.pem"]
@@ -568,6 +591,22 @@ def test_an_authority_of_ones_own(world: World, secure: Site, authority: Path, v
         world.recipe(OWN.format(secure.url))
         env["LAMINA_INDEX_OWN_1"] = secure.with_account()
     assert world.made(env) == ["app==1.0", "torch==1.0"]
+    assert world.leaks() == []
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_proxy_is_the_only_way_to_tls(
+    world: World, secure: Site, authority: Path, sites: Callable[..., Site], *, own: bool
+) -> None:
+    proxy = sites(Proxy, secure)
+    assert isinstance(proxy, Proxy)
+    url = secure.with_account().replace(f"127.0.0.1:{secure.port}", "index.invalid")
+    env = {"UV_DEFAULT_INDEX": url, "HTTPS_PROXY": proxy.root, "SSL_CERT_FILE": str(authority / "ca.pem")}
+    if own:
+        world.recipe(OWN.format("https://index.invalid/simple"))
+        env["LAMINA_INDEX_OWN_1"] = url
+    assert world.made(env) == ["app==1.0", "torch==1.0"]
+    assert proxy.hosts == {"index.invalid:443"}
     assert world.leaks() == []
 
 
