@@ -31,7 +31,7 @@ def ask(store: Path, target: Target, *requirements: str, **more: object) -> Reso
     recipe = Recipe(name="sklearn", requirements=requirements, target=(spec,), **stated)  # type: ignore[arg-type]
     env = {**os.environ, "LAMINA_CACHE": str(store)}
     found = resolve(recipe, target, indexes=from_environment(env), base=store, env=env, **more)  # type: ignore[arg-type]
-    verify(found.lock, target)
+    verify(found.lock, recipe, target, "x")
     assert parse(render(found.lock), "x") == found.lock
     return found
 

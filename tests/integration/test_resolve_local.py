@@ -56,12 +56,13 @@ class World:
         spec = TargetSpec(python=target.python, platform=target.platform)
         recipe = Recipe(name="x", requirements=requirements, target=(spec,), **{"provided": (), **stated})  # type: ignore[arg-type]
         indexes = more.pop("indexes", None) or Indexes(self.tree.as_uri(), find_links=recipe.find_links)
-        return resolve(recipe, target, indexes=indexes, base=self.root, env=self.env, **more)  # type: ignore[arg-type]
+        found = resolve(recipe, target, indexes=indexes, base=self.root, env=self.env, **more)  # type: ignore[arg-type]
+        verify(found.lock, recipe, target, "x")
+        return found
 
     def names(self, *requirements: str, **more: object) -> list[str]:
         """What ships, as ``name version``."""
         lock = self.resolve(*requirements, **more).lock
-        verify(lock, more.get("target") or target_for("cp311", architecture="x86_64"))  # type: ignore[arg-type]
         return [f"{wheel.name} {wheel.version}" for wheel in lock.wheels]
 
 
