@@ -27,8 +27,12 @@ def refusal(folder: Path) -> tuple[str, str]:
 
 def test_no_folder_is_an_empty_overlay(tmp_path: Path) -> None:
     assert read_overlay(tmp_path / "overlay") == ()
-    (tmp_path / "overlay").write_text("a file")
-    assert read_overlay(tmp_path / "overlay") == ()
+
+
+def test_refuses_an_overlay_that_is_no_folder(tmp_path: Path) -> None:
+    path = tmp_path / "overlay"
+    path.write_text("a file")
+    assert refusal(path) == (f"{path}: is no folder", "Put the files of the overlay into a folder of that name.")
 
 
 def test_takes_every_file_by_path(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from lamina.target import target_for
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from lamina.target import Target
+
 TARGET = target_for("cp311", platform="manylinux2014_x86_64")
 SPEC = TargetSpec("cp311", "manylinux2014_x86_64")
 
@@ -38,22 +40,46 @@ def test_numbers(tmp_path: Path) -> None:
     assert shares(tmp_path, (5, 7)) == [Share("stack", 5), Share("stack", 7)]
 
 
-def test_other_recipes_are_as_large_as_their_last_build(tmp_path: Path) -> None:
+def built(root: Path, target: Target, unzipped: int, *, name: str = "other", sha256: str | None = "ab" * 32) -> Path:
     manifest = Manifest(
-        name="other", target=TARGET.name, runtime="python3.11", architecture="x86_64", sha256=None, code_sha256=None,
-        zipped_bytes=1, unzipped_bytes=12_345, entries=1, packages=(), findings=(), recipe_sha256="", lock_sha256="",
+        name=name, target=target.name, runtime="python3.11", architecture="x86_64", sha256=sha256, code_sha256=None,
+        zipped_bytes=1, unzipped_bytes=unzipped, entries=1, packages=(), findings=(), recipe_sha256="", lock_sha256="",
         lamina_version="1",
     )  # fmt: skip
-    (tmp_path / "dist").mkdir()
-    path = tmp_path / "dist" / f"other-{TARGET.name}.json"
+    (root / "dist").mkdir(exist_ok=True)
+    path = root / "dist" / f"{name}-{target.name}.json"
     path.write_bytes(render(manifest))
+    return path
+
+
+NOT_BUILT = (
+    "budget.stack: there is no layer other for cp311 on x86_64 in dist/, so its size is unknown",
+    "Build it first: lamina build other",
+)
+
+
+def test_other_recipes_are_as_large_as_their_last_build(tmp_path: Path) -> None:
+    assert refusal(tmp_path, ("other",)) == NOT_BUILT
+    path = built(tmp_path, TARGET, 12_345)
     assert shares(tmp_path, ("other",)) == [Share("other", 12_345)]
     for content in (b"", b"{}", b"\xff"):
         path.write_bytes(content)
-        assert refusal(tmp_path, ("other",)) == (
-            f"budget.stack: other was not built for {TARGET.name}, so its size is unknown",
-            f"Build it first: lamina build other --target {TARGET.name}",
-        )
+        assert refusal(tmp_path, ("other",)) == NOT_BUILT
+
+
+def test_a_build_of_another_platform_will_do_but_not_of_another_function(tmp_path: Path) -> None:
+    for other in (
+        target_for("cp312", platform="manylinux2014_x86_64"),
+        target_for("cp311", platform="manylinux2014_aarch64"),
+    ):
+        built(tmp_path, other, 99)
+    built(tmp_path, TARGET, 99, name="other-one")
+    assert refusal(tmp_path, ("other",)) == NOT_BUILT
+    built(tmp_path, TARGET, 99, sha256=None)  # the report of a build that failed
+    assert refusal(tmp_path, ("other",)) == NOT_BUILT
+    for platform, unzipped in (("manylinux2010_x86_64", 7), ("manylinux_2_26_x86_64", 9), ("manylinux2014_x86_64", 8)):
+        built(tmp_path, target_for("cp311", platform=platform), unzipped)
+    assert shares(tmp_path, ("other",)) == [Share("other", 9)]
 
 
 def test_zips(tmp_path: Path) -> None:
