@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from lamina.audit.metadata import check_metadata
 from lamina.emit import layout, notices, sbom
 from lamina.emit import manifest as manifests
 from lamina.errors import StaleLockError
@@ -54,7 +55,7 @@ def make_plan(
             manifests.Package(index.name, index.version, index.wheel, index.wheel_sha256, *sizes[index.name])
             for index, _ in parts
         ),
-        findings=layer.findings,
+        findings=(*layer.findings, *check_metadata(parts, decisions)),
         notes=(*_idle_omits(order), *_notes(parts, layer)),
         sbom=sbom.render(recipe.name, recipe.description, target.name, shipping),
         notices=texts,

@@ -15,6 +15,7 @@ from lamina.errors import LaminaError, MissingToolError, UsageError
 COMMANDS = {
     "build": "Build the layers of recipes from their locks.",
     "cache": "Show or empty the store of wheels and parts.",
+    "diff": "Explain how two artefacts differ.",
     "explain": "Tell what a layer leaves out, what it keeps, and why.",
     "lock": "Resolve recipes to exact wheels for their targets.",
     "recipe": "Write a new recipe, or check one.",

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import click
+import msgspec
 
 from lamina.cli import common
 from lamina.errors import UsageError
 from lamina.part.model import Index
 from lamina.planner import Planner
 from lamina.project import order
-from lamina.prune.model import Decision
+from lamina.prune.model import Decision, Thing
 from lamina.report import machine
-from lamina.report.explain import covers, path_lines, summary_lines
+from lamina.report.explain import (
+    covers,
+    largest_dropped,
+    largest_kept,
+    largest_lines,
+    path_lines,
+    summary_lines,
+)
 
 
 @click.command(
@@ -38,8 +46,9 @@ def command(
 ) -> int:
     """Tell what a layer leaves out, what it keeps, and why.
 
-    Without PATH: for each package and rule how much went and how much stayed, with the reasons. With PATH, a file or
-    folder in the layer or a package's name: every file there, the rule that speaks of it, and what keeps it.
+    Without PATH: for each package and rule how much went and how much stayed, with the reasons; then the ten largest
+    things kept, and why, and the ten largest dropped, and by which rule. With PATH, a file or folder in the layer or a
+    package's name: every file there, the rule that speaks of it, and what keeps it.
     """
     store = common.open_store()
     progress = common.TerminalProgress()
@@ -53,6 +62,8 @@ def command(
         indexes = [index for index, _ in parts]
         if as_json:
             told = [_told(target.name, index, said, path) for index, said in zip(indexes, decisions, strict=True)]
+            if path is None:
+                told = _with_largest(told, largest_kept(indexes, decisions), largest_dropped(indexes, decisions))
             rows += [row for row in told if row.decisions or path is None]
             continue
         lines = [*(path_lines(indexes, decisions, path) if path else summary_lines(indexes, decisions))]
@@ -62,6 +73,8 @@ def command(
         click.echo("\n".join(lines))
         for omit in recipe.omit if not path else ():
             click.echo(f"{omit.name}: omitted by the recipe: {omit.reason}")
+        if not path:
+            click.echo("\n".join(largest_lines(indexes, decisions)))
     if as_json:
         click.echo(machine.render(rows))
     return 0
@@ -75,3 +88,15 @@ def _told(target: str, index: Index, said: list[Decision], path: str | None) -> 
         if path is None or covers(path, index, one.path)
     )
     return machine.Explain(target, index.name, index.version, decided)
+
+
+def _with_largest(told: list[machine.Explain], kept: list[Thing], dropped: list[Thing]) -> list[machine.Explain]:
+    """Each package with those of the layer's largest things that are its own."""
+    return [
+        msgspec.structs.replace(
+            row,
+            largest_kept=tuple(thing for thing in kept if thing.package == row.package),
+            largest_dropped=tuple(thing for thing in dropped if thing.package == row.package),
+        )
+        for row in told
+    ]

@@ -9,13 +9,14 @@ In doubt a fact is stated: an import too many keeps a file, one too few breaks a
 
 from __future__ import annotations
 
-from lamina.part.source import LOADERS, NOTABLE, UNREADABLE, Dynamic, Import, Source, resolve
+from lamina.part.source import LOADERS, NOTABLE, UNREADABLE, Ask, Dynamic, Import, Source, resolve
 
-__all__ = ["LOADERS", "NOTABLE", "UNREADABLE", "Dynamic", "Import", "Source", "resolve", "scan"]
+__all__ = ["LOADERS", "NOTABLE", "UNREADABLE", "Ask", "Dynamic", "Import", "Source", "resolve", "scan"]
 
 
 def scan(source: bytes) -> Source:
     """Tell what a Python module refers to. Takes time linear in its length; raises nothing, whatever the bytes are."""
+    from lamina.part.asks import TELLING, asks
     from lamina.part.imports import imports, join_lines
     from lamina.part.lexer import decode, lex
     from lamina.part.names import candidates, dynamic, notable
@@ -35,4 +36,5 @@ def scan(source: bytes) -> Source:
         dynamic=dynamic(code, lexed.literals, calls),
         calls=calls,
         readable=True,
+        asks=() if TELLING.isdisjoint(calls) else tuple(dict.fromkeys(asks(code, lexed.literals))),
     )

@@ -39,14 +39,30 @@ class Dynamic(msgspec.Struct, frozen=True, array_like=True, gc=False):
     suffix: str
 
 
+class Ask(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A call that asks for metadata of distributions, of importlib.metadata, its backport, or pkg_resources.
+
+    ``name`` is that of the distribution, or for ``entry_points`` the group: as a literal, or ``__name__`` or
+    ``__package__``, with ``.0`` behind it for the part before the first dot; empty where it cannot be told.
+    ``picked`` tells that of a group one entry point is asked for by its name. ``lazy`` tells that the call stands in a
+    function, ``handled`` that where the distribution is missing the code around it goes on without.
+    """
+
+    call: str
+    name: str
+    picked: bool
+    lazy: bool
+    handled: bool
+
+
 class Source(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The facts of one module.
 
     ``imports`` are in their order, each once; what only a type checker sees is left out. ``strings`` are the literals
     that could name a module, file or folder, sorted: 1 to 200 characters without white space, or words with single
     spaces between that end in a file's suffix; of f-strings, what stands between the fields. ``calls`` are those of
-    ``NOTABLE`` that the code uses as a name, sorted. A source that is not ``readable`` has no other facts: keep the
-    file, and conclude nothing from it.
+    ``NOTABLE`` that the code uses as a name, sorted. ``asks`` are each told once. A source that is not ``readable`` has
+    no other facts: keep the file, and conclude nothing from it.
     """
 
     imports: tuple[Import, ...]
@@ -54,6 +70,7 @@ class Source(msgspec.Struct, frozen=True, array_like=True, gc=False):
     dynamic: tuple[Dynamic, ...]
     calls: tuple[str, ...]
     readable: bool
+    asks: tuple[Ask, ...] = ()
 
 
 UNREADABLE: Final = Source((), (), (), (), readable=False)

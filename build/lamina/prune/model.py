@@ -26,3 +26,18 @@ class Saving(msgspec.Struct, frozen=True):
     bytes: int
     what: str
     how: str
+
+
+class Thing(msgspec.Struct, frozen=True):
+    """Files of one package that lie together and share one fate: in a folder (with a slash at its end), or one file.
+
+    ``bytes`` are unpacked. ``rule`` is the rule that proposed to drop them, ``metadata``, ``keep`` or ``drop``, or
+    empty where nothing spoke of them. ``reason`` is the one that most of the bytes share.
+    """
+
+    package: str
+    path: str
+    files: int
+    bytes: int
+    rule: str
+    reason: str

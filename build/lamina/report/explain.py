@@ -6,11 +6,84 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from lamina.part.model import Index
-from lamina.prune.model import Decision
+from lamina.prune.model import Decision, Thing
 from lamina.prune.rules import RULES
 from lamina.report.text import plural
 
 _MOST_REASONS = 3
+#: How many of the largest things kept, and dropped, are named.
+MOST_LARGEST = 10
+#: Folders of this depth below ``python/`` or the root are told as one thing.
+_DEPTH = 2
+_ROOT = "python/"
+_UNSPOKEN = "no rule speaks of it"
+
+
+def largest_kept(indexes: Sequence[Index], decisions: Sequence[Sequence[Decision]]) -> list[Thing]:
+    """The ten largest things that ship, and why: no rule speaks of them, a veto, or ``prune.keep``."""
+    return _largest(indexes, decisions, dropped=False)
+
+
+def largest_dropped(indexes: Sequence[Index], decisions: Sequence[Sequence[Decision]]) -> list[Thing]:
+    """The ten largest things that do not ship, and by which rule."""
+    return _largest(indexes, decisions, dropped=True)
+
+
+def largest_lines(indexes: Sequence[Index], decisions: Sequence[Sequence[Decision]]) -> Iterator[str]:
+    """Both tables as text."""
+    for title, things in (
+        ("The largest things kept, and why:", largest_kept(indexes, decisions)),
+        ("The largest things dropped, and by which rule:", largest_dropped(indexes, decisions)),
+    ):
+        if things:
+            yield title
+        for thing in things:
+            files = "" if not thing.path.endswith("/") else f" ({plural(thing.files, 'file')})"
+            why = f"{thing.rule}: {thing.reason}" if thing.rule else thing.reason
+            yield f"  {thing.bytes:>13,}  {thing.path}{files} of {thing.package}: {why}"
+
+
+def _largest(indexes: Sequence[Index], decisions: Sequence[Sequence[Decision]], *, dropped: bool) -> list[Thing]:
+    things: list[Thing] = []
+    for index, said in zip(indexes, decisions, strict=True):
+        spoken = {decision.path: decision for decision in said}
+        groups: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+        for entry in index.entries:
+            decision = spoken.get(entry.path)
+            if dropped == (decision is not None and decision.dropped):
+                rule = decision.rule if decision else ""
+                groups[_place(entry.path, rule if dropped else ""), rule][entry.path] = entry.size
+        things += [_thing(index, place, rule, sizes, spoken) for (place, rule), sizes in groups.items()]
+    things.sort(key=lambda thing: (-thing.bytes, thing.path, thing.package, thing.rule))
+    return [thing for thing in things[:MOST_LARGEST] if thing.bytes]
+
+
+def _place(path: str, rule: str) -> str:
+    """The folder that a file is told with: the one a rule names (``numpy/core/tests/``), else two folders deep."""
+    root = _ROOT if path.startswith(_ROOT) else ""
+    *folders, _ = path.removeprefix(root).split("/")
+    named = RULES[rule].folders if rule in RULES else frozenset[str]()
+    at = next((number for number, folder in enumerate(folders) if folder in named), None)
+    depth = _DEPTH if at is None else at + 1
+    return root + "/".join(folders[:depth]) + "/" if folders else path
+
+
+def _thing(index: Index, place: str, rule: str, sizes: Mapping[str, int], spoken: Mapping[str, Decision]) -> Thing:
+    weights: Counter[str] = Counter()
+    for path, size in sizes.items():
+        decision = spoken.get(path)
+        if decision is None:
+            reason = _UNSPOKEN
+        elif decision.rule in RULES and not decision.dropped:
+            reason = f"veto: {decision.reason}"
+        else:
+            reason = decision.reason
+        weights[reason] += size
+    [(reason, _)] = weights.most_common(1)
+    if len(weights) > 1:
+        reason += f", and {plural(len(weights) - 1, 'more reason')}"
+    path = next(iter(sizes)) if len(sizes) == 1 else place
+    return Thing(index.name, path, len(sizes), sum(sizes.values()), rule, reason)
 
 
 def summary_lines(indexes: Sequence[Index], decisions: Sequence[Sequence[Decision]]) -> Iterator[str]:
@@ -35,7 +108,7 @@ def path_lines(indexes: Sequence[Index], decisions: Sequence[Sequence[Decision]]
                 continue
             decision = spoken.get(entry.path)
             if decision is None:
-                yield f"ships    {entry.size:>11,}  {entry.path} ({index.name}: no rule speaks of it)"
+                yield f"ships    {entry.size:>11,}  {entry.path} ({index.name}: {_UNSPOKEN})"
             else:
                 state = "dropped" if decision.dropped else "ships"
                 origin = f'rule "{decision.rule}"' if decision.rule in RULES else decision.rule

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from lamina.emit.manifest import Manifest
-from lamina.prune.model import Saving
+from lamina.prune.model import Saving, Thing
 
 
 class Build(msgspec.Struct, frozen=True):
@@ -43,12 +43,18 @@ class Decided(msgspec.Struct, frozen=True):
 
 
 class Explain(msgspec.Struct, frozen=True):
-    """``lamina explain``: one package for one target; files that are not listed ship because nothing spoke of them."""
+    """``lamina explain``: one package for one target; files that are not listed ship because nothing spoke of them.
+
+    ``largest_kept`` and ``largest_dropped`` are those of the ten largest things of the whole layer that are of this
+    package; both are empty where a path was asked for.
+    """
 
     target: str
     package: str
     version: str
     decisions: tuple[Decided, ...]
+    largest_kept: tuple[Thing, ...] = ()
+    largest_dropped: tuple[Thing, ...] = ()
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -73,7 +79,15 @@ def render(value: object) -> str:
 
 def schema() -> dict[str, Any]:
     """One schema for all commands: ``properties`` names each command's output."""
-    types = {"build": list[Build], "lock": list[Lock], "explain": list[Explain], "cache info": Cache}
+    from lamina.report.diff import Difference  # a build prints none of it
+
+    types = {
+        "build": list[Build],
+        "lock": list[Lock],
+        "explain": list[Explain],
+        "cache info": Cache,
+        "diff": Difference,
+    }
     shapes, definitions = msgspec.json.schema_components(types.values(), ref_template="#/$defs/{name}")
     described = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
