@@ -25,7 +25,7 @@ from lamina.report.diff import File, Inventory, Shipped
 
 #: RECORD of the largest known wheels has 2 MB; all of those of one artefact together are limited as well.
 _MOST_RECORD_BYTES = 8 * 1024**2
-_MOST_RECORDS_BYTES = 64 * 1024**2
+_MOST_RECORDS_BYTES = 16 * 1024**2
 _INFO = ".dist-info"
 _ROOT = "python/"
 _UNREADABLE = (

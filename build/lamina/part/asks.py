@@ -6,6 +6,7 @@ Works on masked code, as :mod:`lamina.part.imports` does: every literal and ever
 from __future__ import annotations
 
 import bisect
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -32,12 +33,15 @@ _FROM: Final = re.compile(rf"(?<!{NAME})from[ \t]+([\w.]+)[ \t]+import(?!{NAME})
 _IMPORT: Final = re.compile(r"(?<=[\n;: \t])import[ \t]+([^\n;]*)")
 _BOUNDARY: Final = re.compile(r"[()\[\]{},]")
 _LONGEST_CALL: Final = 400  # characters of masked code; also what keeps nested calls linear
+_MOST_NAMES: Final = 20
 _KEYWORD: Final = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?!=)\s*")
 _LITERAL: Final = re.compile(r"(?:__(?:name|package)__\s+or\s+)?(?:[A-Za-z]{0,2}\"\s*)+")
 _OWN_NAME: Final = re.compile(
     r"(__(?:name|package)__)\s*(\.\s*r?(?:split|partition)\s*\(.*\)\s*\[\s*0\s*\])?", re.DOTALL
 )
-_CONSTANT: Final = re.compile(r"\n([A-Za-z_]\w*)[ \t]*(?::[^=\n]*)?=[ \t]*[A-Za-z]{0,2}\"[ \t]*(?=\n|\Z)")
+_CONSTANT: Final = re.compile(
+    r"\n([A-Za-z_]\w*)[ \t]*(?::[^=\n]*)?=[ \t]*[A-Za-z]{0,2}(\"(?:[ \t]*\")*)[ \t]*(?=\n|\Z)"
+)
 _CHAINED: Final = re.compile(r"\s*(?:\.\s*get\s*\(|\.\s*select\s*\(\s*group\s*=|\[)\s*\"")
 _LINE: Final = re.compile(r"[ \t\f]*(?:async[ \t]+)?(def|try|except|with|class|[^\s\"]?)")
 _KEY: Final = re.compile(r"(?:async[ \t]+)?(def|try|except|with)(?!\w)")
@@ -81,7 +85,8 @@ def _calls(code: str, literals: Sequence[str | None]) -> Iterator[_Call]:
             if not name and not arguments[:1]:
                 chained = _CHAINED.match(code, end)
                 name = (literals[index + sum(a.count('"') for a in arguments)] or "") if chained else ""
-            picked = any(_keyword(text)[0] == "name" for text, _ in texts) or len(texts) > 1 == (function[0] == "i")
+            picked = any(_keyword(text)[0] == "name" for text, _ in texts)
+            picked = picked or (function == "iter_entry_points" and len(texts) > 1)
             yield _Call(found.start(), function, name, picked)
         else:
             name = _told(*_positional(texts[0]), constants) if texts else ""
@@ -101,14 +106,17 @@ def _pattern(code: str) -> tuple[re.Pattern[str], Mapping[str, str]]:
                 modules.add(re.escape(alias))  # of importlib, or of a module that is there for older Pythons
     for found in _IMPORT.finditer(code):
         modules.update(re.escape(alias) for name, alias in _names(found[1]) if name in _MODULES and alias != name)
+    # A module has few names for these; were there thousands, each would slow the search down.
+    return _compiled(tuple(sorted(modules)[:_MOST_NAMES]), tuple(sorted(functions)[:_MOST_NAMES])), functions
+
+
+@functools.cache
+def _compiled(modules: tuple[str, ...], functions: tuple[str, ...]) -> re.Pattern[str]:
     attribute = "|".join((*_FUNCTIONS, *sorted(_POINTS)))
-    alone = "|".join(sorted(map(re.escape, functions))) or "(?!)"
-    return (
-        re.compile(
-            rf"(?<![\w.])(?<!def )(?:(?:{'|'.join(sorted(modules))})\s*\.\s*(?P<attribute>{attribute})"
-            rf"|(?P<function>{alone}))\s*\(|(?<!\w)(?<!def )(?P<points>(?:iter_)?entry_points)\s*\("
-        ),
-        functions,
+    alone = "|".join(map(re.escape, functions)) or "(?!)"
+    return re.compile(
+        rf"(?<![\w.])(?<!def )(?:(?:{'|'.join(modules)})\s*\.\s*(?P<attribute>{attribute})|(?P<function>{alone}))\s*\("
+        r"|(?<!\w)(?<!def )(?P<points>(?:iter_)?entry_points)\s*\("
     )
 
 
@@ -179,12 +187,10 @@ def _constants(code: str, literals: Sequence[str | None]) -> Mapping[str, str]:
     found: dict[str, str] = {}
     at = index = 0
     for match in _CONSTANT.finditer(code):
-        index += code.count('"', at, match.end() - 1)
-        at = match.end() - 1
-        position = index - 1 if code[at] != '"' else index
-        value = literals[position] if 0 <= position < len(literals) else None
-        if value is not None:
-            found[match[1]] = value
+        index += code.count('"', at, match.start(2))
+        at = match.start(2)
+        values = literals[index : index + match[2].count('"')]
+        found[match[1]] = "".join(value for value in values if value is not None)
     return found
 
 

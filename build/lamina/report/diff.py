@@ -7,7 +7,7 @@ unpacked. Whether two zips are the same bytes is told by their SHA-256 alone.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -127,7 +127,7 @@ def compare(before: Inventory, after: Inventory) -> Difference:
         before=_side(before),
         after=_side(after),
         verdict=_verdict(before, after, alike=by_file and not differ),
-        same=len(packages) - len(differ),
+        same=sum(package is None and name in after.packages for name, package in zip(names, packages, strict=True)),
         packages=tuple(differ),
         findings_appeared=appeared,
         findings_vanished=vanished,
@@ -273,8 +273,16 @@ def _findings(
     return _only(after, before), _only(before, after)
 
 
-def _only(findings: Sequence[Finding], others: Collection[Finding]) -> tuple[Finding, ...]:
-    return tuple(finding for finding in findings if finding not in others)
+def _only(findings: Iterable[Finding], others: Iterable[Finding]) -> tuple[Finding, ...]:
+    known = {_identity(finding) for finding in others}
+    return tuple(finding for finding in findings if _identity(finding) not in known)
+
+
+def _identity(finding: Finding) -> tuple[str, str, bool, str, str]:
+    """What makes it the same finding: of one about the whole zip neither the name of that nor its figures count."""
+    whole = "/" not in finding.path and finding.path.endswith(".zip")
+    where = ("", "") if whole else (finding.path, finding.message)
+    return finding.code, finding.severity, finding.accepted, *where
 
 
 def _side(side: Inventory) -> Side:
@@ -283,10 +291,8 @@ def _side(side: Inventory) -> Side:
 
 def _summary(difference: Difference) -> Iterator[str]:
     """How many packages came, went, changed; what is no package is not counted."""
-    kinds = [_kind(package) for package in difference.packages]
-    if not kinds:
-        yield "packages  the same, by name, version and bytes"
-        return
+    known = [package for package in difference.packages if package.version_before or package.version_after]
+    kinds = [_kind(package) for package in known]
     counted = [f"{kinds.count(word):,} {word}" for word in ("added", "removed", "changed") if word in kinds]
     yield f"packages  {', '.join([*counted, f'{difference.same:,} the same'])}"
 

@@ -1,0 +1,103 @@
+"""The largest things kept and dropped: grouped, ranked, with the reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lamina.prune.decide import decide
+from lamina.prune.model import Thing
+from lamina.recipe import Prune
+from lamina.report.explain import largest_dropped, largest_kept, largest_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+    from typing import Any
+
+    Explained = Callable[..., Any]
+
+VETO = "import pkg.tests.util, pkg.tests.other\n"
+FILES = {
+    "pkg/__init__.py": VETO,
+    "pkg/big.bin": "x" * 5000,
+    "pkg/sub/deep/one.bin": "x" * 300,
+    "pkg/sub/deep/two.bin": "x" * 400,
+    "pkg/tests/__init__.py": "",
+    "pkg/tests/util.py": "#" * 200,
+    "pkg/tests/other.py": "#" * 100,
+    "pkg/tests/data/a/big.csv": "1" * 3000,
+    "pkg/tests/test_a.py": "#" * 1000,
+    "pkg/sub/tests/test_b.py": "#" * 600,
+    "pkg/x.c": "x" * 70,
+    "pkg/y.c": "x" * 30,
+    "pkg/keep.c": "x" * 40,
+    "top.py": "#" * 20,
+}
+
+
+@pytest.fixture
+def explained(forge: Callable[..., Path], make_part: Callable[[Path], Any]) -> Explained:
+    def run(files: Mapping[str, str], prune: Prune) -> Any:  # noqa: ANN401 - parts as the report takes them
+        parts = [make_part(forge(files=files)).pair]
+        return [index for index, _ in parts], decide(parts, prune)
+
+    return run
+
+
+PRUNE = Prune(keep=("pkg/keep.c",), drop=("pkg/sub/deep/one.bin",))
+
+
+def test_largest_kept(explained: Explained) -> None:
+    metadata = sum(entry.size for entry in explained(FILES, PRUNE)[0][0].entries if "dist-info" in entry.path)
+    assert largest_kept(*explained(FILES, PRUNE)) == [
+        Thing("pkg", "python/pkg/", 2, 5000 + len(VETO), "", "no rule speaks of it"),
+        Thing("pkg", "python/pkg/sub/deep/two.bin", 1, 400, "", "no rule speaks of it"),
+        Thing("pkg", "python/pkg/tests/", 3, 300, "tests", "veto: imported by pkg/__init__.py"),
+        Thing("pkg", "python/pkg-1.0.dist-info/", 2, metadata, "", "no rule speaks of it"),
+        Thing("pkg", "python/pkg/keep.c", 1, 40, "keep", "prune.keep of the recipe"),
+        Thing("pkg", "python/top.py", 1, 20, "", "no rule speaks of it"),
+    ]
+
+
+def test_largest_dropped(explained: Explained) -> None:
+    nothing = "nothing refers to it"
+    assert largest_dropped(*explained(FILES, PRUNE)) == [
+        Thing("pkg", "python/pkg/tests/", 2, 4000, "tests", nothing),
+        Thing("pkg", "python/pkg/sub/tests/test_b.py", 1, 600, "tests", nothing),
+        Thing("pkg", "python/pkg/sub/deep/one.bin", 1, 300, "drop", "prune.drop of the recipe"),
+        Thing("pkg", "python/pkg/", 2, 100, "native-sources", nothing),
+    ]
+
+
+def test_text(explained: Explained) -> None:
+    files = {"pkg/tests/a.py": "#" * 1000, "pkg/tests/b.py": "#" * 1000, "pkg/c.py": "import pkg.tests.b\n"}
+    assert [*largest_lines(*explained(files, Prune(metadata="strip")))] == [
+        "The largest things kept, and why:",
+        "          1,000  python/pkg/tests/b.py of pkg: tests: veto: imported by pkg/c.py",
+        "             19  python/pkg/c.py of pkg: no rule speaks of it",
+        "The largest things dropped, and by which rule:",
+        "          1,000  python/pkg/tests/a.py of pkg: tests: nothing refers to it",
+        '            121  python/pkg-1.0.dist-info/ (2 files) of pkg: metadata: metadata = "strip"',
+    ]
+
+
+def test_reasons_that_differ_are_counted(explained: Explained) -> None:
+    files = {
+        "pkg/a.py": "import pkg.tests.a\n",
+        "pkg/b.py": "import pkg.tests.b\n",
+        "pkg/tests/a.py": "#" * 9000,
+        "pkg/tests/b.py": "#" * 1000,
+    }
+    assert largest_kept(*explained(files, Prune()))[0] == Thing(
+        "pkg", "python/pkg/tests/", 2, 10000, "tests", "veto: imported by pkg/a.py, and 1 more reason"
+    )
+
+
+def test_ten_and_no_empty_ones(explained: Explained) -> None:
+    files = {f"pkg/d{number:02}/f.bin": "x" * number for number in range(15)}
+    kept = [thing for thing in largest_kept(*explained(files, Prune())) if "dist-info" not in thing.path]
+    assert [thing.bytes for thing in kept] == list(range(14, 5, -1))
+    assert largest_dropped(*explained(files, Prune())) == []
+    assert [*largest_lines([], [])] == []
