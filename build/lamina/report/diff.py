@@ -107,7 +107,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 def compare(before: Inventory, after: Inventory) -> Difference:
-    """Tell how ``after`` differs from ``before``; the packages whose bytes changed most come first."""
+    """Tell how ``after`` differs from ``before``; packages whose bytes changed most come first, other folders last."""
     by_file = before.files is not None and after.files is not None
     owner = _Owners((before, after))
     changes = _file_changes(before.files or (), after.files or (), owner) if by_file else {}
@@ -115,7 +115,7 @@ def compare(before: Inventory, after: Inventory) -> Difference:
     names = sorted({*before.packages, *after.packages, *sizes[0], *sizes[1]})
     packages = [_package(name, before, after, sizes, changes.get(name, ())) for name in names]
     differ = [package for package in packages if package is not None]
-    differ.sort(key=lambda package: (-abs(package.bytes_after - package.bytes_before), package.package))
+    differ.sort(key=_order)
     appeared, vanished = _findings(before.findings, after.findings)
     notes = [*before.notes, *after.notes]
     if not by_file:
@@ -256,6 +256,11 @@ def _package(
         changed=len(files) - added - removed,
         files=tuple(files),
     )
+
+
+def _order(change: PackageChange) -> tuple[bool, int, str]:
+    package = change.version_before is not None or change.version_after is not None
+    return not package, -abs(change.bytes_after - change.bytes_before), change.package
 
 
 def _verdict(before: Inventory, after: Inventory, *, alike: bool) -> Literal["identical", "repacked", "different"]:
