@@ -27,7 +27,8 @@ def command(before: str, after: str, *, every_file: bool, as_json: bool) -> int:
     """
     from lamina.cli.contents import read
     from lamina.report import machine
-    from lamina.report.diff import compare, difference_lines
+    from lamina.report.diff import compare
+    from lamina.report.diff_text import difference_lines
 
     difference = compare(read(before), read(after))
     if as_json:

@@ -11,8 +11,8 @@ from lamina.report.diff import (
     PackageChange,
     Shipped,
     compare,
-    difference_lines,
 )
+from lamina.report.diff_text import difference_lines
 
 A, B = "a" * 64, "b" * 64
 
