@@ -12,16 +12,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from lamina.part.lexer import NAME
-from lamina.part.source import Ask
-
-#: Code that uses none of these names asks for nothing.
-TELLING: Final = frozenset("metadata importlib_metadata pkg_resources entry_points iter_entry_points".split())
+from lamina.part.source import Ask, Import
 
 _MODULES: Final = frozenset({"importlib.metadata", "importlib_metadata", "pkg_resources"})
+#: ``import importlib`` is enough where another module imports its ``metadata``.
+_NEAR: Final = _MODULES | {"importlib"}
 #: Functions of those modules whose first argument is the name of a distribution, or that need those of all.
 _FUNCTIONS: Final = (
     "version metadata distribution requires files get_distribution require load_entry_point packages_distributions"
 ).split()
+_TELLING: Final = frozenset("metadata importlib_metadata pkg_resources entry_points iter_entry_points".split())
 _POINTS: Final = frozenset({"entry_points", "iter_entry_points"})
 #: Exceptions that catch importlib.metadata.PackageNotFoundError or pkg_resources.DistributionNotFound.
 _CATCHING: Final = re.compile(
@@ -46,6 +46,14 @@ _CHAINED: Final = re.compile(r"\s*(?:\.\s*get\s*\(|\.\s*select\s*\(\s*group\s*=|
 _LINE: Final = re.compile(r"[ \t\f]*(?:async[ \t]+)?(def|try|except|with|class|[^\s\"]?)")
 _KEY: Final = re.compile(r"(?:async[ \t]+)?(def|try|except|with)(?!\w)")
 _RAISE: Final = re.compile(r"(?<!\w)raise(?!\w)")
+
+
+def may_ask(imports: Iterable[Import], calls: Iterable[str]) -> bool:
+    """Tell quickly, from a module's other facts, whether it can ask for metadata at all; most cannot."""
+    found = _TELLING.intersection(calls)
+    if "metadata" not in found:
+        return bool(found)
+    return len(found) > 1 or any(one.module in _NEAR or "metadata" in one.names for one in imports)
 
 
 def asks(code: str, literals: Sequence[str | None]) -> Iterator[Ask]:

@@ -16,7 +16,7 @@ __all__ = ["LOADERS", "NOTABLE", "UNREADABLE", "Ask", "Dynamic", "Import", "Sour
 
 def scan(source: bytes) -> Source:
     """Tell what a Python module refers to. Takes time linear in its length; raises nothing, whatever the bytes are."""
-    from lamina.part.asks import TELLING, asks
+    from lamina.part.asks import asks, may_ask
     from lamina.part.imports import imports, join_lines
     from lamina.part.lexer import decode, lex
     from lamina.part.names import candidates, dynamic, notable
@@ -30,11 +30,12 @@ def scan(source: bytes) -> Source:
     if any(code.count(opening) != code.count(closing) for opening, closing in ("()", "[]", "{}")):
         return UNREADABLE
     calls = notable(code)
+    imported = tuple(dict.fromkeys(imports(code)))
     return Source(
-        imports=tuple(dict.fromkeys(imports(code))),
+        imports=imported,
         strings=candidates(lexed),
         dynamic=dynamic(code, lexed.literals, calls),
         calls=calls,
         readable=True,
-        asks=() if TELLING.isdisjoint(calls) else tuple(dict.fromkeys(asks(code, lexed.literals))),
+        asks=tuple(dict.fromkeys(asks(code, lexed.literals))) if may_ask(imported, calls) else (),
     )

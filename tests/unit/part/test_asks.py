@@ -46,6 +46,7 @@ CALLS = {
     "from importlib.metadata import version\nversion(__package__ or 'a')": ask("version", "a"),
     "from importlib.metadata import version\nversion(__name__.split('.', 1)[0])": ask("version", "__name__.0"),
     "from importlib.metadata import version\nversion(__name__.partition('.')[0])": ask("version", "__name__.0"),
+    "import importlib\nimportlib.metadata.version('a')": ask("version", "a"),
     "from importlib.metadata import packages_distributions as p\np().get(x)": ask("packages_distributions", ""),
     "from importlib.metadata import entry_points\nentry_points(group='g')": ask("entry_points", "g"),
     "from importlib.metadata import entry_points as e\ne(group='g')": ask("entry_points", "g"),
