@@ -41,6 +41,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def tests_heavy(session: nox.Session) -> None:
+    """Run the tests that fetch gigabytes; what they leave out stands in the summary. Arguments go to pytest."""
+    session.install(".", *_group("test"))
+    session.run("pytest", "tests/heavy", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, types and the direction of imports."""
     session.install("-e", ".", *_group("test"), *_group("lint"))

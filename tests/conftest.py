@@ -1,4 +1,4 @@
-"""Fixtures that several tests share: wheels forged in memory, and a store of one's own."""
+"""Fixtures that several tests share: wheels forged in memory, a shared store, the index, layers of real packages."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import base64
 import csv
 import hashlib
 import io
+import os
+import shutil
+import subprocess
+import sys
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -85,3 +89,165 @@ def forge(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One store for the session: each wheel is fetched once. ``LAMINA_TEST_CACHE`` keeps it for the next."""
+    kept = os.environ.get("LAMINA_TEST_CACHE")
+    return Path(kept) if kept else tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="session")
+def index() -> None:
+    """Skip, by name, what needs the package index where it does not answer."""
+    from lamina.errors import LaminaError
+    from lamina.index import IndexClient, from_environment
+
+    try:
+        with IndexClient(from_environment(os.environ)) as client:
+            client.files("six")
+    except LaminaError as error:
+        pytest.skip(f"the package index does not answer: {error}")
+
+
+#: Builds what ``lamina build`` refuses: a layer above Lambda's quota, for packages that are above it by themselves.
+BEYOND_QUOTA = """
+import sys
+from pathlib import Path
+from lamina.cli import common
+from lamina.planner import Planner
+from lamina.progress import SILENT
+from lamina.project import order
+store = common.open_store()
+[(project, recipe, [target])] = common.chosen(sys.argv[1:], (), store, everything=False)
+fetch = common.fetcher(project, recipe, (), store, SILENT, offline=False)
+planner = Planner(order(project, recipe, target), store, fetch, SILENT)
+project.output.mkdir(exist_ok=True)
+planner.write(planner.make(), project.output / f"{recipe.name}-{target.name}.zip")
+"""
+#: What precedes every statement: the layer alone on the path, and no way out of the machine.
+ALONE = """
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+def _offline(event, arguments):
+    if event == "socket.getaddrinfo" or (event == "socket.connect" and isinstance(arguments[1], tuple)):
+        raise PermissionError(f"offline: {event} {arguments[1:]}")
+sys.addaudithook(_offline)
+"""
+
+
+class Layers:
+    """Layers of real packages: locked, built and unpacked once each, and used by the target's interpreter."""
+
+    def __init__(self, root: Path, store: Path) -> None:
+        self._root = root
+        self._environment = {**os.environ, "LAMINA_CACHE": str(store)}
+        self._built: dict[str, Path | str] = {}
+
+    def open(
+        self, name: str, requirements: Sequence[str], *, head: str = "", extra: str = "", python: str = "cp311"
+    ) -> Path:
+        """The ``python`` folder of an unpacked layer for ``python`` on x86_64.
+
+        ``head`` and ``extra`` are TOML for the recipe, before its first table and behind the last.
+
+        A layer that could not be made fails every test that asks for it, with the same message.
+        """
+        if name not in self._built:
+            try:
+                self._built[name] = self._make(name, requirements, head, extra, python)
+            except (AssertionError, subprocess.SubprocessError) as error:
+                self._built[name] = str(error)
+        built = self._built[name]
+        assert isinstance(built, Path), built
+        return built
+
+    def run(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run Python with these arguments in the project of a layer."""
+        return subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self._root / name,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=1200,
+            check=False,
+        )
+
+    def write(
+        self, name: str, requirements: Sequence[str], *, head: str = "", extra: str = "", python: str = "cp311"
+    ) -> None:
+        """Write the recipe of a layer and lock it."""
+        recipes = self._root / name / "recipes"
+        recipes.mkdir(parents=True)
+        quoted = ", ".join(f'"{text}"' for text in requirements)
+        head += "provided = []\n" if "boto3" in requirements else ""
+        recipes.joinpath(f"{name}.toml").write_text(
+            f'name = "{name}"\ndescription = "for a test"\nrequirements = [{quoted}]\n{head}'
+            f'[[target]]\npython = "{python}"\narchitecture = "x86_64"\n{extra}'
+        )
+        locked = self.run(name, "-m", "lamina", "lock", name)
+        assert locked.returncode == 0, locked.stderr
+
+    def _make(self, name: str, requirements: Sequence[str], head: str, extra: str, python: str) -> Path:
+        self.write(name, requirements, head=head, extra=extra, python=python)
+        done = self.run(name, "-m", "lamina", "build", name, "--quiet")
+        if done.returncode == 1 and "over-budget" in done.stdout:
+            done = self.run(name, "-c", BEYOND_QUOTA, name)
+        assert done.returncode == 0, done.stdout + done.stderr
+        [artefact] = (self._root / name / "dist").glob("*.zip")
+        opt = self._root / name / "opt"
+        with zipfile.ZipFile(artefact) as archive:
+            for info in archive.infolist():
+                Path(archive.extract(info, opt)).chmod(info.external_attr >> 16 & 0o777)
+        artefact.unlink()
+        return opt / "python"
+
+    def use(self, layer: Path, statement: str, *, interpreter: str) -> None:
+        """Run a statement with the layer alone on the path, offline; its failure is the test's."""
+        home = layer.parent / "home"
+        home.mkdir(exist_ok=True)
+        done = subprocess.run(
+            [interpreter, "-I", "-S", "-B", "-c", ALONE + statement, str(layer)],
+            cwd=home,
+            # As on Lambda, what wants to write is told of a folder where it can.
+            env={"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "NUMBA_CACHE_DIR": str(home)},
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="session")
+def layers(tmp_path_factory: pytest.TempPathFactory, shared_store: Path, index: None) -> Iterator[Layers]:  # noqa: ARG001 - skips without the index
+    """The workshop of :class:`Layers`; what it unpacked goes at the end, since it is gigabytes."""
+    root = tmp_path_factory.mktemp("layers")
+    yield Layers(root, shared_store)
+    shutil.rmtree(root, ignore_errors=True)
+
+
+def _interpreter(version: str) -> str | None:
+    """A CPython of this version on this machine: the running one, one on the path, or one that uv or pyenv hold."""
+    if sys.version_info[:2] == tuple(map(int, version.split("."))):
+        return sys.executable
+    candidates = [shutil.which(f"python{version}")]
+    candidates += sorted(map(str, Path.home().glob(f".pyenv/versions/{version}.*/bin/python")))
+    for candidate in filter(None, candidates):
+        if subprocess.run([candidate, "-c", ""], stderr=subprocess.DEVNULL, check=False).returncode == 0:
+            return candidate
+    return None
+
+
+@pytest.fixture(scope="session")
+def python311() -> str:
+    """A CPython 3.11, which most layers here are for."""
+    return _interpreter("3.11") or pytest.skip("no CPython 3.11 on this machine")
+
+
+@pytest.fixture(scope="session")
+def python312() -> str:
+    """A CPython 3.12, for what has no wheel for python3.11's glibc."""
+    return _interpreter("3.12") or pytest.skip("no CPython 3.12 on this machine")

@@ -26,26 +26,6 @@ def repository() -> Path:
     return ROOT
 
 
-@pytest.fixture(scope="session")
-def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One store for the session: each wheel is fetched once. ``LAMINA_TEST_CACHE`` keeps it for the next."""
-    kept = os.environ.get("LAMINA_TEST_CACHE")
-    return Path(kept) if kept else tmp_path_factory.mktemp("store")
-
-
-@pytest.fixture(scope="session")
-def index() -> None:
-    """Skip, by name, what needs the package index where it does not answer."""
-    from lamina.errors import LaminaError
-    from lamina.index import IndexClient, from_environment
-
-    try:
-        with IndexClient(from_environment(os.environ)) as client:
-            client.files("six")
-    except LaminaError as error:
-        pytest.skip(f"the package index does not answer: {error}")
-
-
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A copy of what a build reads of this repository: recipes with their locks, and layers."""

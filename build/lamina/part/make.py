@@ -13,6 +13,7 @@ from lamina.archive import REPORT, check_collisions, check_name, naming
 from lamina.errors import IntegrityError, UnsafeWheelError
 from lamina.part import model
 from lamina.part.scan import scan
+from lamina.part.source import Source
 from lamina.zipformat import DEFLATED, STORED, local_header
 
 #: A function that turns bytes into a raw deflate stream, the same on every host; see :func:`libdeflate`.
@@ -58,7 +59,7 @@ def make(wheel: wheels.Wheel, wheel_sha256: str, out: IO[bytes], compress: Compr
     record = wheel.record()
     digest = hashlib.sha256()
     entries: list[model.Entry] = []
-    sources = {}
+    sources: dict[str, Source] = {}
     scripts: list[tuple[str, bytes]] = []
     offset = headers = 0
     for place in sorted(_places(wheel), key=lambda place: place.path.encode()):
@@ -67,7 +68,7 @@ def make(wheel: wheels.Wheel, wheel_sha256: str, out: IO[bytes], compress: Compr
             _consume(wheel, place.entry, record)
             continue
         script = place.script and _is_text(wheel, place.entry)
-        source = place.path.endswith((".py", ".pth")) and place.entry.size <= _MOST_SOURCE_BYTES
+        source = _is_source(place.path, sources) and place.entry.size <= _MOST_SOURCE_BYTES
         facts = _consume(wheel, place.entry, record, whole=source or script)
         if source or (script and b"python" in facts.content.partition(b"\n")[0]):
             sources[place.path] = scan(facts.content)
@@ -115,6 +116,16 @@ def make(wheel: wheels.Wheel, wheel_sha256: str, out: IO[bytes], compress: Compr
         sources=sources,
         headers_dropped=headers,
     )
+
+
+def _is_source(path: str, before: Mapping[str, Source]) -> bool:
+    """Whether a file's code runs or is read when a module is imported; ``before`` holds the files that sort before it.
+
+    A stub is, where its module gives it to ``attach_stub`` of lazy_loader, which imports on demand what the stub imports.
+    """
+    if path.endswith(".pyi"):
+        return (module := before.get(path[:-1])) is not None and "attach_stub" in module.calls
+    return path.endswith((".py", ".pth"))
 
 
 def _places(wheel: wheels.Wheel) -> Iterator[_Place]:

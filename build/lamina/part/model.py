@@ -70,7 +70,8 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
     ``metadata`` is METADATA's header as ``(key, value)`` pairs in order. ``licences`` are the licence files of the
     ``.dist-info`` folder as ``(path, text)``, ``sboms`` its embedded bills of materials (PEP 770) likewise.
     ``scripts`` are ``(name, content)`` of the wheel's own scripts whose first line depends on the target. ``sources``
-    tells of each Python file, by layer path, what it imports and names; ``.pth`` files and scripts are among them.
+    tells of each Python file, by layer path, what it imports and names; ``.pth`` files, scripts, and stubs that lazy
+    loading reads are among them.
     ``headers_dropped`` counts files of the wheel's ``headers`` scheme.
     """
 

@@ -13,10 +13,14 @@ from typing import NamedTuple
 
 from lamina.part.model import EntryPoint
 from lamina.part.source import Import, Source, resolve
+from lamina.prune.places import Places
 from lamina.prune.rules import RULES
 
-#: Importers that take a module's name as a string; where one is called, bare literals may be names of modules.
-_IMPORTERS = frozenset({"import_module", "__import__", "find_spec", "attach", "attach_stub", "LazyLoader"})
+#: What takes a module's name as a string, or looks one up; where it is called, bare literals may be names of modules.
+_IMPORTERS = frozenset(
+    "import_module __import__ find_spec attach attach_stub LazyLoader lazy_import lazy_module LazyImport import_string "
+    "import_object import_class import_submodules load_module resolve_name run_module __getattr__ __path__".split()
+)
 #: Names of the folders that rules propose.
 _FOLDERS = frozenset[str]().union(*(rule.folders for rule in RULES.values()))
 #: Names that stand in so many folders that a literal of that name tells nothing about one of them.
@@ -44,6 +48,7 @@ class Vetoes:
         self._modules: dict[str, list[str]] = defaultdict(list)
         self._by_name: dict[str, list[str]] = defaultdict(list)
         self._tops: dict[str, set[int]] = defaultdict(set)
+        self._places = Places([package.paths for package in self._packages], proposed)
         for number, package in enumerate(self._packages):
             for path in sorted(package.paths):  # sets of text have another order in every process
                 self._tops[path.partition("/")[0].partition(".")[0]].add(number)
@@ -55,9 +60,12 @@ class Vetoes:
                 self._by_name[path.rpartition("/")[2]].append(path)
                 if module := module_name(path):
                     self._modules[module].append(path)
+        self._importable = {module.partition(".")[0] for module in self._modules}
 
     def run(self) -> dict[str, str]:
         """Path → reason, for every proposed file that must stay after all."""
+        for path, reason in self._places.among_data():
+            self._keep(path, reason)
         for number, package in enumerate(self._packages):
             for point in package.entry_points:
                 self._want(point.module, f"entry point {point.name} of {package.name}")
@@ -90,19 +98,32 @@ class Vetoes:
                 self._star(imported, module, is_package, path)
         self._follow_strings(path, source, module, is_package, number)
         self._follow_dynamic(path, source, module, is_package)
+        for found, reason in self._places.named(path, source, module, is_package):
+            self._keep(found, reason)
         if "attach_stub" in source.calls:
             self._keep(path + "i", f"read by attach_stub in {path}")
+            stub = self._packages[number].sources.get(path + "i")
+            for imported in stub.imports if stub is not None else ():
+                for name in resolve(imported, module, is_package):
+                    self._want(name, f"imported by {path}i, which attach_stub reads")
 
     def _follow_strings(self, path: str, source: Source, module: str, is_package: bool, number: int) -> None:  # noqa: FBT001
         dynamic = not _IMPORTERS.isdisjoint(source.calls)
         package = module if is_package else module.rpartition(".")[0]
         known: set[int] | None = None
         for text in source.strings:
-            if "." in text and text.strip(".") in self._modules:
-                self._want(text.strip("."), f"named in {path}")
-            if dynamic and package:
+            dotted = text.partition(":")[0].strip(".")  # "package.module:object", "package.module.object"
+            if (
+                "." in dotted
+                and dotted.partition(".")[0] in self._importable
+                and dotted.replace(".", "").isidentifier()
+            ):
+                self._want(dotted, f"named in {path}")
+            # A folder's name in an __init__.py may stand in a table of what it loads on demand, whoever loads it.
+            table = is_package and text.partition(".")[0] in _FOLDERS
+            if (dynamic or table) and package and text != "conftest":
                 for relative in _relative(text, package):
-                    self._want(relative, f"named in {path}, which imports by name")
+                    self._want(relative, f"named in {path}, which may import by name")
             name = text.replace("\\", "/").rpartition("/")[2]
             for candidate in self._by_name.get(name, ()) if name not in _ANYWHERE else ():
                 if candidate in self._kept or not _ends_with(candidate, text):
@@ -115,19 +136,23 @@ class Vetoes:
     def _follow_dynamic(self, path: str, source: Source, module: str, is_package: bool) -> None:  # noqa: FBT001
         """Names that are computed: ``import_module(f"pkg.tests.{name}")`` may mean every module there.
 
-        Only what the call itself spells of a proposed folder counts. A name that is computed whole comes from a list of
-        literals, which is looked at like every literal, or from a listing of the folder, which then lists what ships.
+        Where the call itself spells no proposed folder, only a package of such a name right behind the prefix counts:
+        ``import_module(f"pkg.commands.{name}")`` may mean ``pkg.commands.docs``. A name that is computed whole comes
+        from a list of literals, which is looked at like every literal, or from a listing of the folder, which then
+        lists what ships.
         """
         package = module if is_package else module.rpartition(".")[0]
         for call in source.dynamic:
-            spelled = {*call.prefix.split("."), *call.suffix.split(".")}
-            if spelled.isdisjoint(_FOLDERS):
-                continue
             dots = len(call.prefix) - len(call.prefix.lstrip("."))
             prefix = call.prefix
             if dots:
                 parents = package.split(".")
                 prefix = ".".join((*parents[: len(parents) - dots + 1], call.prefix.lstrip(".")))
+            spelled = {*call.prefix.split("."), *call.suffix.split(".")}
+            if spelled.isdisjoint(_FOLDERS):
+                for folder in sorted(_FOLDERS) if prefix.endswith(".") else ():
+                    self._want(prefix + folder + call.suffix, f"may be meant by {call.call} in {path}")
+                continue
             for name in self._modules:
                 if name.startswith(prefix) and name.endswith(call.suffix):
                     self._want(name, f"may be meant by {call.call} in {path}")

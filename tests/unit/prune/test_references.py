@@ -229,10 +229,44 @@ def test_stubs_that_are_read(kept: Kept) -> None:
     assert kept({**files, "pkg/__init__.py": ""}) == {}
 
 
+def test_what_a_stub_imports_is_loaded_on_demand(kept: Kept) -> None:
+    lazy = "import lazy_loader as lazy\n__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)\n"
+    found = kept({**TESTS, "pkg/__init__.py": lazy, "pkg/__init__.pyi": "from .tests.util import thing\n"})
+    reason = "imported by pkg/__init__.pyi, which attach_stub reads"
+    assert found == {
+        "pkg/__init__.pyi": "read by attach_stub in pkg/__init__.py",
+        "pkg/tests/__init__.py": reason,
+        "pkg/tests/util.py": reason,
+        "pkg/tests/data.py": "imported by pkg/tests/util.py",
+    }
+    assert kept({**TESTS, "pkg/__init__.pyi": "from .tests.util import thing\n"}) == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("pkg/__init__.py", "sys.modules[__name__] = Lazy(__name__, {'docs': ['tool'], 'other': []})"),
+        ("pkg/__init__.py", "import importlib\nimportlib.import_module('.' + name, __name__)"),
+        ("pkg/cli.py", "import importlib\nimportlib.import_module(f'pkg.{name}')"),
+        ("pkg/cli.py", "NAMES = ['docs']\ndef __getattr__(name): ..."),
+        ("pkg/cli.py", "CALL = 'pkg.docs:main'"),
+        ("pkg/cli.py", "CALL = 'pkg.docs.Tool.main'"),
+    ],
+)
+def test_a_package_among_commands_and_the_like(kept: Kept, path: str, source: str) -> None:
+    """``pkg.docs`` where the name is in a table, is computed, or belongs to an object in it."""
+    found = kept({"pkg/__init__.py": "", "pkg/docs/__init__.py": "", "pkg/docs/tool.py": "", path: source + "\n"})
+    assert set(found) == {"pkg/docs/__init__.py"}
+
+
+def test_all_of_an_init_imports_nothing_by_itself(kept: Kept) -> None:
+    assert kept({**TESTS, "pkg/tests/__init__.py": "", "pkg/__init__.py": '__all__ = ["conftest", "util"]\n'}) == {}
+
+
 def test_lazily_attached_modules(kept: Kept) -> None:
     lazy = 'import lazy_loader as lazy\n__getattr__ = lazy.attach(__name__, submodules=["mod", "tests"])[0]\n'
     assert kept({**TESTS, "pkg/__init__.py": lazy}) == {
-        "pkg/tests/__init__.py": "named in pkg/__init__.py, which imports by name"
+        "pkg/tests/__init__.py": "named in pkg/__init__.py, which may import by name"
     }
 
 
