@@ -28,7 +28,7 @@ class Row(NamedTuple):
 LAYERS = {
     "tensorflow": ("tensorflow-cpu",),
     "xgboost": ("xgboost",),
-    "librosa": ("librosa", "shap"),
+    "librosa": ("librosa", "soundfile==0.12.1"),  # the last that brings libsndfile for glibc 2.26
 }
 ROWS = (
     Row("tensorflow", "tensorflow", "import tensorflow as tf; assert tf.reduce_sum(tf.ones(3)).numpy() == 3"),
@@ -44,7 +44,7 @@ ROWS = (
         "import xgboost, numpy; xgboost.train({}, xgboost.DMatrix(numpy.ones((4, 1)), label=[0, 1, 0, 1]), 1)",
     ),
 )
-TORCH = ("torch", "torchmetrics", "lightning", "accelerate", "peft", "sentence-transformers", "datasets")
+TORCH = ("torch", "torchmetrics", "lightning", "accelerate", "peft", "sentence-transformers")
 TORCH_ROWS = (
     Row(
         "torch",
@@ -53,7 +53,6 @@ TORCH_ROWS = (
     ),
     Row("accelerate", "torch", "import accelerate; accelerate.Accelerator(cpu=True)"),
     Row("peft", "torch", "import peft; peft.LoraConfig()"),
-    Row("datasets", "torch", "import datasets; datasets.Dataset.from_dict({'x': [1]}).with_format('torch')[0]"),
     Row(
         "sentence-transformers",
         "torch",

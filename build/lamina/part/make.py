@@ -121,7 +121,7 @@ def make(wheel: wheels.Wheel, wheel_sha256: str, out: IO[bytes], compress: Compr
 def _is_source(path: str, before: Mapping[str, Source]) -> bool:
     """Whether a file's code runs or is read when a module is imported; ``before`` holds the files that sort before it.
 
-    A stub is, where its module gives it to ``attach_stub`` of lazy_loader, which imports on demand what the stub imports.
+    A stub is, where its module gives it to lazy_loader's ``attach_stub``, which loads on demand what the stub imports.
     """
     if path.endswith(".pyi"):
         return (module := before.get(path[:-1])) is not None and "attach_stub" in module.calls

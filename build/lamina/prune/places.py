@@ -20,10 +20,11 @@ _READING = frozenset(
     "files joinpath as_file contents open_text open_binary read_text read_binary is_resource get_data "
     "resource_filename resource_string resource_stream resource_listdir resource_exists resource_isdir".split()
 )
-#: Calls that list folders or run files by path; with these and those, all of a folder is meant.
-_LISTING = _READING | frozenset(
-    "listdir glob iglob rglob iterdir scandir walk spec_from_file_location run_path execfile".split()
-)
+#: Calls that list folders; with these and those, all of a folder is meant.
+_LISTING = _READING | frozenset("listdir glob iglob rglob iterdir scandir walk".split())
+#: Calls that run files by path. With these, all of a folder is meant as well, but not of one called tests: they stand
+#: in helpers of tests, which go elsewhere for what they compile.
+_RUNNING = frozenset({"spec_from_file_location", "run_path", "execfile"})
 #: How a module finds the folder that it stands in.
 _ANCHORS = frozenset({"__file__", "__path__"})
 #: Names of folders that rules propose; bytecode is never looked for by name.
@@ -77,7 +78,8 @@ class Places:
     def named(self, path: str, source: Source, module: str, is_package: bool) -> Iterator[tuple[str, str]]:  # noqa: FBT001
         """Proposed files in folders, or of an ending, that literals of a module name, each with the reason."""
         listing = not _LISTING.isdisjoint(source.calls)
-        anchored = listing or not _ANCHORS.isdisjoint(source.calls)
+        running = listing or not _RUNNING.isdisjoint(source.calls)
+        anchored = running or not _ANCHORS.isdisjoint(source.calls)
         bases: set[str] | None = None
         for text in source.strings:
             if anchored and text.lstrip("*") in _ENDINGS:
@@ -89,7 +91,11 @@ class Places:
                     if bases is None:
                         bases = _bases(path, source, module, is_package)
                     if place.removesuffix(folder).rstrip("/") in bases:
-                        yield from self._all(path, place, modules=listing, data=listing or "tests" not in place)
+                        # The name of a tests folder also serves to run pytest, or to tell frames apart.
+                        tests = "tests" in place.split("/")
+                        yield from self._all(
+                            path, place, modules=listing if tests else running, data=listing or not tests
+                        )
 
     def _all(self, path: str, place: str, *, modules: bool, data: bool) -> Iterator[tuple[str, str]]:
         for found in self._below[place]:
