@@ -91,6 +91,9 @@ class Wheel:
     def record(self) -> Mapping[str, tuple[str, str]]:
         """RECORD as path → (algorithm, digest in URL-safe base64 without padding); both empty where it states none.
 
+        It adds little to the lock, which pins the SHA-256 of the whole wheel. So what contradicts it is refused, while
+        files that it does not list, or vouches for by a weak hash only, are taken, as pip and uv take them.
+
         Raises:
             IntegrityError: RECORD is no CSV of three columns, or lists a path twice with different hashes.
         """
