@@ -48,6 +48,7 @@ class Planner:
             recipe.name,
             recipe.description,
             recipe.prune,
+            recipe.proof.imports,
             target.name,
             target.runtime.interpreter,
             [(file.path, hashlib.sha256(file.content).hexdigest()) for file in self.overlay],

@@ -12,11 +12,14 @@ from lamina.layer import Layer, assemble, shipped_by_package
 from lamina.lock import canonical, required
 from lamina.overlay import Generated
 from lamina.part.make import libdeflate
-from lamina.part.model import PLAIN, Facts, Index
+from lamina.part.model import PLAIN, EntryPoint, Facts, Index
+from lamina.part.scan import scan
 from lamina.plan import Plan
 from lamina.project import Order
 from lamina.prune.decide import decide
 from lamina.prune.model import Decision
+from lamina.prune.references import PROOF, Package
+from lamina.recipe import Recipe
 
 
 def make_plan(
@@ -31,7 +34,7 @@ def make_plan(
     """
     recipe, target = order.recipe, order.target
     _check_complete(order, parts)
-    decisions = decide(parts, recipe.prune)
+    decisions = decide(parts, recipe.prune, _own(recipe, overlay))
     shipping = [
         part
         for part, said in zip(parts, decisions, strict=True)
@@ -61,6 +64,17 @@ def make_plan(
         notices=texts,
     )
     return plan, decisions
+
+
+def _own(recipe: Recipe, overlay: Sequence[Generated]) -> Package:
+    """What the project itself refers to: the code of its overlay, and what its proof imports."""
+    inside = {file.path.removeprefix("python/"): file for file in overlay if file.path.startswith("python/")}
+    return Package(
+        name="the recipe",
+        paths=frozenset(inside),
+        sources={path: scan(file.content) for path, file in inside.items() if path.endswith(".py")},
+        entry_points=tuple(EntryPoint(PROOF, name, name, "") for name in recipe.proof.imports),
+    )
 
 
 def _check_complete(order: Order, parts: Sequence[tuple[Index, Facts]]) -> None:

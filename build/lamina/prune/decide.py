@@ -14,7 +14,7 @@ from lamina.recipe import Prune
 _ROOT = "python/"
 
 
-def decide(parts: Sequence[tuple[Index, Facts]], prune: Prune) -> list[list[Decision]]:
+def decide(parts: Sequence[tuple[Index, Facts]], prune: Prune, project: Package | None = None) -> list[list[Decision]]:
     """One list of decisions for each part, in the order of its entries; an entry that nothing was said about ships.
 
     Precedence: ``__pycache__`` never ships; then ``keep``, then ``drop``, then metadata and rules, of which the rules
@@ -23,11 +23,18 @@ def decide(parts: Sequence[tuple[Index, Facts]], prune: Prune) -> list[list[Deci
     keep, drop = _matcher(prune.keep), _matcher(prune.drop)
     stated = [_stated(index, facts, prune, keep, drop) for index, facts in parts]
     proposed = [
-        {path: rule for path, rule in rules.propose(_inside(index), prune.rules).items() if _ROOT + path not in taken}
+        {
+            path: rule
+            for path, rule in rules.propose(_inside(index), prune.rules, index.name).items()
+            if _ROOT + path not in taken
+        }
         for (index, _), taken in zip(parts, stated, strict=True)
     ]
     kept = Vetoes(
-        [_package(index, facts, taken) for (index, facts), taken in zip(parts, stated, strict=True)],
+        [
+            *(_package(index, facts, taken) for (index, facts), taken in zip(parts, stated, strict=True)),
+            *([project] if project is not None else []),
+        ],
         {path: rule for found in proposed for path, rule in found.items()},
     ).run()
     return [
@@ -51,6 +58,8 @@ def _stated(
         path = entry.path.removeprefix(_ROOT)
         if "/__pycache__/" in f"/{path}":
             verdict = ("caches", True, "bytecode is never taken from a wheel; pypa/installer takes none either")
+        elif path == entry.path:
+            continue  # commands and data outside of site-packages, which globs and rules are not about
         elif keep is not None and keep.fullmatch(path):
             verdict = ("keep", False, "prune.keep of the recipe")
         elif drop is not None and drop.fullmatch(path):
@@ -73,7 +82,7 @@ def _decisions(
         path = entry.path.removeprefix(_ROOT)
         if entry.path in taken:
             found.append(taken[entry.path])
-        elif path in proposed:
+        elif path in proposed and path != entry.path:
             reason = kept.get(path)
             found.append(
                 Decision(entry.path, entry.size, proposed[path], reason is None, reason or "nothing refers to it")
@@ -86,7 +95,7 @@ def _package(index: Index, facts: Facts, taken: Mapping[str, Decision]) -> Packa
     gone = {path for path, decision in taken.items() if decision.dropped}
     return Package(
         name=index.name,
-        paths=frozenset(entry.path.removeprefix(_ROOT) for entry in index.entries if entry.path not in gone),
+        paths=frozenset(path for path in _inside(index) if _ROOT + path not in gone),
         sources={path.removeprefix(_ROOT): source for path, source in facts.sources.items() if path not in gone},
         entry_points=facts.entry_points,
     )

@@ -21,6 +21,8 @@ _IMPORTERS = frozenset(
     "import_module __import__ find_spec attach attach_stub LazyLoader lazy_import lazy_module LazyImport import_string "
     "import_object import_class import_submodules load_module resolve_name run_module __getattr__ __path__".split()
 )
+#: The group under which the imports of the recipe's proof stand among entry points.
+PROOF = "lamina.proof"
 #: Names of the folders that rules propose.
 _FOLDERS = frozenset[str]().union(*(rule.folders for rule in RULES.values()))
 #: Names that stand in so many folders that a literal of that name tells nothing about one of them.
@@ -68,7 +70,8 @@ class Vetoes:
             self._keep(path, reason)
         for number, package in enumerate(self._packages):
             for point in package.entry_points:
-                self._want(point.module, f"entry point {point.name} of {package.name}")
+                kind = "proof.imports of" if point.group == PROOF else f"entry point {point.name} of"
+                self._want(point.module, f"{kind} {package.name}")
             for path, source in package.sources.items():
                 if not source.readable:
                     self._trust_nothing(path, number)

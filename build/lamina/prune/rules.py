@@ -44,26 +44,30 @@ RULES: Mapping[str, Rule] = {
 _MODULE_ENDINGS = (".py", ".so", ".pyd")
 
 
-def propose(paths: Iterable[str], rules: Iterable[str]) -> dict[str, str]:
-    """Path → name of the first rule that would drop it. Paths are relative to ``python/``."""
+def propose(paths: Iterable[str], rules: Iterable[str], own: str = "") -> dict[str, str]:
+    """Path → name of the first rule that would drop it. Paths are relative to ``python/``.
+
+    ``own`` is the package's name: one that is called tests or docs itself was asked for under that name.
+    """
     chosen = set(rules)
     active = [(name, rule) for name, rule in RULES.items() if name in chosen]
     everything = tuple(paths)
     modules = _modules(everything)
     proposed = {}
     for path in everything:
-        if ".dist-info/" in path:
+        if ".dist-info/" in path or ".libs/" in path:  # a package and its X.libs/ stay together
             continue
         *folders, name = path.split("/")
+        below = folders[1:] if folders[:1] == [own] else folders
         for rule_name, rule in active:
-            if _takes(rule, folders, name, modules):
+            if not rule.folders.isdisjoint(below) or _takes(rule, folders, name, modules):
                 proposed[path] = rule_name
                 break
     return proposed
 
 
 def _takes(rule: Rule, folders: list[str], name: str, modules: AbstractSet[str]) -> bool:
-    if not rule.folders.isdisjoint(folders) or name in rule.names:
+    if name in rule.names:
         return True
     if not name.endswith(rule.endings or "/"):
         return False

@@ -79,12 +79,29 @@ def _requirement(value: str) -> str:
     parsed = requirement(value)
     if parsed is None:
         return 'expected a requirement such as "pandas", "pandas>=2,<3" or "pandas==2.3.2"'
+    if not _is_decidable(parsed):
+        return f'expected a marker that can be decided, such as python_version < "3.13", not {parsed.marker}'
     if parsed.url:
         return (
             f'expected a name and versions, since a lock serves any index (require "{parsed.name}==VERSION", and put '
             "the wheel into a folder that find-links names)"
         )
     return ""
+
+
+def _is_decidable(parsed: Requirement) -> bool:
+    """Whether the marker can be evaluated at all: PEP 508 lets one write ``python_version ~= "x"``."""
+    from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
+
+    from lamina.target import target_for
+
+    if parsed.marker is None:
+        return True
+    try:
+        parsed.marker.evaluate({**target_for("cp311", architecture="x86_64").markers(), "extra": ""})
+    except (UndefinedComparison, UndefinedEnvironmentName, ValueError):
+        return False
+    return True
 
 
 def _local(value: str) -> str:

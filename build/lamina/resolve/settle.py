@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -56,6 +57,7 @@ class Settler:
         self.requirements = active(recipe.requirements, target)
         self.constraints = active(recipe.constraints, target)
         self.provided = {canonical(name) for name in recipe.provided}
+        self.absent: set[str] = set()
         self._releases: dict[str, dict[Version, list[IndexFile]]] = {}
 
     def question(
@@ -63,7 +65,7 @@ class Settler:
     ) -> Question:
         """The recipe as a question to uv. ``shut_out`` are constraints by package."""
         return Question(
-            (*self.recipe.requirements, *(self.recipe.provided if provided else ())),
+            (*self.recipe.requirements, *(self.present() if provided else ())),
             (*self.recipe.constraints, *shut_out.values()),
             self.target.markers()["python_full_version"],
             platform or platform_for(self.target),
@@ -83,6 +85,8 @@ class Settler:
         for round_ in range(_ROUNDS):
             answer = self.uv.ask(self.question(pins, shut_out), refresh=refresh and round_ == 0)
             if isinstance(answer, Refusal):
+                if self.without_absent():
+                    continue
                 raise explain(self, answer, shut_out)
             shipped = self.shipped(answer)
             self.prefetch(shipped)
@@ -96,6 +100,19 @@ class Settler:
                     raise IndexAccessError(message, hint="Run the command again.")
                 shut_out[name] = limit
         raise AssertionError("unreachable")
+
+    def present(self) -> list[str]:
+        """The provided packages, less those that were found to be on no index."""
+        return [name for name in self.recipe.provided if canonical(name) not in self.absent]
+
+    def without_absent(self) -> bool:
+        """Whether some of what is provided is on no index, as on a private one; it is left out from now on."""
+        known = {canonical(name) for name in self.present()}
+        with contextlib.suppress(IndexAccessError):
+            absent = {name for name in known if not self.client.project(name).found}
+            self.absent |= absent
+            return bool(absent)
+        return False
 
     def fits(self, name: str, version: str) -> bool:
         """Whether this version has a wheel for the target."""
@@ -173,10 +190,12 @@ class Settler:
             version = Version(answer.versions[name])
             if newest is not None and newest.release[:2] > version.release[:2]:
                 older.append(f"{name} {version} (newest: {newest})")
+        missing = [f"no index has {' or '.join(sorted(self.absent))}, so nothing was held against the runtime's"]
+        notes = missing if self.absent else []
         if not older:
-            return []
+            return notes
         note = f"what ships goes with {' and '.join(older)}, and the runtime has copies of its own"
-        return [f"{note}; to ship those that fit, leave them out of `provided`"]
+        return [*notes, f"{note}; to ship those that fit, leave them out of `provided`"]
 
     def _bare(self, answer: Answer) -> set[str]:
         """All that provided packages need without extras; asked only when an extra of one was asked for."""

@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lamina.part.model import EntryPoint
+from lamina.part.scan import scan
 from lamina.prune.decide import _matcher, decide
 from lamina.prune.model import Decision
+from lamina.prune.references import PROOF, Package
 from lamina.recipe import Prune
 
 if TYPE_CHECKING:
@@ -127,15 +130,11 @@ def test_bytecode_caches_always_go(decided: Decided) -> None:
 
 
 def test_files_outside_of_site_packages(decided: Decided) -> None:
-    """Rules are for packages; globs reach what a wheel puts beside them, relative to the layer's root."""
+    """Rules and globs are for site-packages; what a wheel puts beside it stays, whatever it is called."""
     data = "pkg-1.0.data/data"
     files = {f"{data}/share/doc/x.txt": "", f"{data}/share/docs/x.h": "", f"{data}/etc/x": "", f"{data}/docs/x": ""}
     assert decided(files) == {}
-    found = decided(files, Prune(drop=("share/",), keep=("share/docs/**",)))
-    assert {path: said[:2] for path, said in found.items()} == {
-        "share/doc/x.txt": ("drop", True),
-        "share/docs/x.h": ("keep", False),
-    }
+    assert decided(files, Prune(drop=("share/", "docs/"), keep=("etc/**",))) == {}
 
 
 def test_packages_are_decided_together(forge: Forge, make_part: MakePart) -> None:
@@ -206,3 +205,28 @@ def test_a_name_without_wildcards_means_itself(name: str) -> None:
     assert matcher is not None
     assert matcher.fullmatch(name)
     assert not matcher.fullmatch(name + "x")
+
+
+def test_a_package_called_tests_was_asked_for(forge: Forge, make_part: MakePart) -> None:
+    """Its own folder is no test folder; those inside it are, and a folder of that name in another package."""
+    files = {"tests/x.py": "", "tests/y/tests/z.py": "", "docs/x.md": ""}
+    (said,) = decide([make_part(forge("tests", files=files)).pair], Prune())
+    assert [found.path for found in said if found.dropped] == ["python/docs/x.md", "python/tests/y/tests/z.py"]
+    (said,) = decide([make_part(forge("pkg", files=files)).pair], Prune())
+    assert [found.path for found in said if found.dropped] == [f"python/{path}" for path in sorted(files)]
+
+
+def test_what_the_project_itself_refers_to_stays(forge: Forge, make_part: MakePart) -> None:
+    """Code of the overlay, and imports of the proof."""
+    files = {"pkg/__init__.py": "", "pkg/tests/a.py": "", "pkg/tests/b.py": "", "pkg/tests/c.py": ""}
+    own = Package(
+        "the recipe",
+        frozenset({"mine.py"}),
+        {"mine.py": scan(b"from pkg.tests import a\n")},
+        (EntryPoint(PROOF, "pkg.tests.b", "pkg.tests.b", ""),),
+    )
+    (said,) = decide([make_part(forge(files=files)).pair], Prune(), own)
+    assert {found.path: found.reason for found in said if not found.dropped} == {
+        "python/pkg/tests/a.py": "imported by mine.py",
+        "python/pkg/tests/b.py": "proof.imports of the recipe",
+    }
