@@ -32,6 +32,10 @@ KINDS: Mapping[str, str] = {
 }
 
 _DIGEST_BYTES = 32
+#: Marks the store as a cache for backups (bford.info/cachedir), and as lamina's.
+_TAG = "CACHEDIR.TAG"
+_TAG_TEXT = "Signature: 8a477f597d28d172789f06886806bc55\n# The store of lamina; everything here can be made again.\n"
+
 _ABANDONED = 24 * 60 * 60  # seconds after which nobody can still be writing a temporary file
 
 
@@ -86,7 +90,9 @@ class Store:
         folder = self.root / "tmp"
         beside = folder / f"{target.name}.{os.getpid()}.{os.urandom(4).hex()}"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            if not folder.is_dir():
+                folder.mkdir(parents=True, exist_ok=True)
+                self.root.joinpath(_TAG).write_text(_TAG_TEXT, encoding="utf-8")
             yield beside
             target.parent.mkdir(parents=True, exist_ok=True)
             replace(beside, target)
@@ -125,7 +131,7 @@ class Store:
     def sweep(self) -> None:
         """Remove what processes that were killed left in ``tmp/``, as soon as nobody can still be writing it."""
         now = time.time()
-        for path, _, used in _files(self.root / "tmp"):
+        for path, _, used in _files(self.root / "tmp") if self._is_own() else ():
             if now - used >= _ABANDONED:
                 with contextlib.suppress(OSError):
                     path.unlink()
@@ -145,7 +151,12 @@ class Store:
         return rows
 
     def prune(self, unused_for: float) -> int:
-        """Remove entries not read for ``unused_for`` seconds, and abandoned temporary files; return the bytes freed."""
+        """Remove entries not read for ``unused_for`` seconds, and abandoned temporary files; return the bytes freed.
+
+        Raises:
+            UsageError: the folder was not made by lamina.
+        """
+        self._check_own()
         now = time.time()
         freed = 0
         for kind in KINDS:
@@ -158,13 +169,32 @@ class Store:
         return freed
 
     def clear(self) -> int:
-        """Remove everything; return the bytes freed. Only lamina's own folders under the root are touched."""
+        """Remove everything; return the bytes freed. Only lamina's own folders under the root are touched.
+
+        Raises:
+            UsageError: the folder was not made by lamina.
+        """
         import shutil
 
+        self._check_own()
         before = sum(row.bytes for row in self.usage())
         for kind in (*KINDS, "locks"):
             shutil.rmtree(self.root / kind, ignore_errors=True)
         return before - sum(row.bytes for row in self.usage())
+
+    def _is_own(self) -> bool:
+        try:
+            return self.root.joinpath(_TAG).read_text(encoding="utf-8") == _TAG_TEXT
+        except (OSError, UnicodeDecodeError):
+            return False
+
+    def _check_own(self) -> None:
+        """Refuse to remove from a folder that somebody else made: ``LAMINA_CACHE`` may name any."""
+        if any((self.root / kind).exists() for kind in KINDS) and not self._is_own():
+            raise UsageError(
+                f"{self.root}: has no {_TAG} of lamina, so it may be something else's folder",
+                hint="Check LAMINA_CACHE; remove the folder by hand, where it is lamina's.",
+            )
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, int, float]]:

@@ -23,7 +23,16 @@ def store(tmp_path: Path) -> Store:
 
 
 def files(store: Store) -> set[str]:
-    return {path.relative_to(store.root).as_posix() for path in store.root.rglob("*") if path.is_file()}
+    """Every file but the store's own tag."""
+    found = {path.relative_to(store.root).as_posix() for path in store.root.rglob("*") if path.is_file()}
+    return found - {"CACHEDIR.TAG"}
+
+
+def tagged(store: Store) -> None:
+    """Make it a store, as the first entry does."""
+    with store.create(store.path("memos", "ef" * 32)) as beside:
+        beside.touch()
+    store.path("memos", "ef" * 32).unlink()
 
 
 def test_where_it_stands() -> None:
@@ -155,6 +164,7 @@ def test_counts(store: Store) -> None:
 
 
 def test_prunes_what_was_not_used(store: Store) -> None:
+    tagged(store)
     old, new = entry(store, "parts", KEY, days=31), entry(store, "parts", "cd" * 32, days=29)
     used = entry(store, "plans", KEY, days=31)
     store.touch([used, store.root / "nothing"])
@@ -166,6 +176,7 @@ def test_prunes_what_was_not_used(store: Store) -> None:
 
 
 def test_sweeps_what_killed_builds_left(store: Store) -> None:
+    tagged(store)
     store.sweep()
     old, new = entry(store, "tmp", KEY, days=1.5), entry(store, "tmp", "cd" * 32, days=0.5)
     part = entry(store, "parts", KEY, days=99)
@@ -173,7 +184,20 @@ def test_sweeps_what_killed_builds_left(store: Store) -> None:
     assert [path.exists() for path in (old, new, part)] == [False, True, True]
 
 
+def test_removes_nothing_from_a_folder_of_somebody_else(store: Store) -> None:
+    """``LAMINA_CACHE=/var``: there is a ``tmp`` in it, but it is not ours."""
+    theirs = entry(store, "tmp", KEY, days=100)
+    for remove in (store.clear, lambda: store.prune(0)):
+        with pytest.raises(UsageError) as caught:
+            remove()
+        expected = f"{store.root}: has no CACHEDIR.TAG of lamina, so it may be something else's folder"
+        assert caught.value.message == expected
+    store.sweep()
+    assert theirs.exists()
+
+
 def test_clears_its_own_folders_only(store: Store) -> None:
+    tagged(store)
     entry(store, "parts", KEY, days=0, size=9)
     with store.exclusive(KEY):
         pass
@@ -181,4 +205,4 @@ def test_clears_its_own_folders_only(store: Store) -> None:
     other.touch()
     assert store.clear() == 9
     assert files(store) == {"notes.txt"}
-    assert [path.name for path in store.root.iterdir()] == ["notes.txt"]
+    assert {path.name for path in store.root.iterdir()} == {"notes.txt", "CACHEDIR.TAG"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -110,10 +111,12 @@ def fetcher(
 
     def fetch(wheels: Sequence[LockedWheel]) -> Mapping[str, Path]:
         from lamina.fetch import fetch as fetch_wheels
-        from lamina.index import from_environment
+        from lamina.lock import Lock
 
-        indexes = from_environment(os.environ, find_links(project, recipe, links), named=recipe.index)
-        return fetch_wheels(wheels, store=store, indexes=indexes, offline=offline, progress=progress)
+        wanted = Lock("", "", "", tuple(wheels), recipe.name)  # with the name, for the commands in messages
+        return fetch_wheels(
+            wanted, store=store, indexes=indexes_of(project, recipe, links), offline=offline, progress=progress
+        )
 
     return fetch
 
@@ -124,12 +127,15 @@ def workshop(
     """What builds the recipe's local projects; it does nothing for a recipe without."""
     from lamina.local import Workshop
 
-    def indexes() -> Indexes:
-        from lamina.index import from_environment
-
-        return from_environment(os.environ, find_links(project, recipe, links), named=recipe.index)
-
+    indexes = partial(indexes_of, project, recipe, links)
     return Workshop(project, recipe, store, indexes=indexes, env=os.environ, offline=offline, progress=progress)
+
+
+def indexes_of(project: Project, recipe: Recipe, links: Sequence[str]) -> Indexes:
+    """The one index configuration: of the environment, the recipe and the command line."""
+    from lamina.index import from_environment
+
+    return from_environment(os.environ, find_links(project, recipe, links), named=recipe.index)
 
 
 def find_links(project: Project, recipe: Recipe, links: Sequence[str]) -> list[str]:
