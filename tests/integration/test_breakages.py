@@ -294,6 +294,13 @@ def test_pth_files_lead_to_packages(layers: Layers, python312: str) -> None:
     layers.use(layer, "import site; site.addsitedir(sys.path[0]); import coal; coal.Sphere(1)", interpreter=python312)
 
 
+def test_pth_files_that_run_code_are_kept(layers: Layers, python312: str) -> None:
+    """setuptools gives distutils back to python3.12 by a ``.pth`` file that imports its own stand-in."""
+    layer = layers.open("distutils", ("setuptools",), python="cp312")
+    use = "import site; site.addsitedir(sys.path[0]); import distutils; assert 'setuptools' in distutils.__file__"
+    layers.use(layer, use, interpreter=python312)
+
+
 def test_two_packages_in_one_place_are_refused(layers: Layers) -> None:
     """opencv-python and -headless both bring cv2: which of them would win is nobody's guess."""
     layers.write("both", ("opencv-python", "opencv-python-headless"))
