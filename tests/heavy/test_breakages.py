@@ -69,6 +69,7 @@ TORCH_ROWS = (
 STRIPPED = (
     Row("torch", "strip-torch", "import torch; torch.ones(2).sum()"),
     Row("torchmetrics", "strip-torch", "import torch, torchmetrics; torchmetrics.MeanMetric()(torch.ones(2))"),
+    Row("lightning", "strip-torch", "import lightning; lightning.Trainer"),
     Row("shap", "strip-shap", "import shap, numpy; shap.maskers.Independent(numpy.ones((2, 2)))"),
 )
 
@@ -105,7 +106,7 @@ def test_fine_without_metadata(row: Row, layers: Layers, python311: str, request
     strip = '[prune]\nmetadata = "strip"\n'
     if row.layer == "strip-torch":
         head = request.getfixturevalue("torch_links")
-        layer = layers.open(row.layer, ("torch", "torchmetrics"), head=head, extra=strip)
+        layer = layers.open(row.layer, ("torch", "torchmetrics", "lightning"), head=head, extra=strip)
     else:
         layer = layers.open(row.layer, ("shap",), extra=strip)
     assert not [*layer.glob("*.dist-info/METADATA")]
