@@ -236,7 +236,8 @@ STRIPPED = (
     Row("fsspec", "strip-clients", "import fsspec; fsspec.filesystem('memory').ls('/')"),
     Row("sqlalchemy", "strip-clients", "import sqlalchemy; sqlalchemy.create_engine('sqlite://').connect()"),
 )
-STRIP = '[prune]\nmetadata = "strip"\n'
+#: tqdm, which comes along with huggingface_hub, asks for its own version and is found asking; it is none of these rows.
+STRIP = '[prune]\nmetadata = "strip"\nkeep = ["tqdm-*.dist-info/METADATA"]\n'
 
 
 def _named(rows: tuple[Row, ...]) -> pytest.MarkDecorator:
@@ -276,7 +277,7 @@ def test_wheels_are_not_just_files(row: Row, layers: Layers, python311: str) -> 
 @_named(STRIPPED)
 def test_fine_without_metadata(row: Row, layers: Layers, python311: str) -> None:
     layer = layers.open(row.layer, STRIPPED_LAYERS[row.layer], extra=STRIP)
-    assert not [*layer.glob("*.dist-info/METADATA")]
+    assert {path.parent.name.partition("-")[0] for path in layer.glob("*.dist-info/METADATA")} <= {"tqdm"}
     layers.use(layer, row.statement, interpreter=python311)
 
 
