@@ -11,7 +11,8 @@ def main() -> None:
         from lamina.cli import run
 
         sys.exit(run(sys.argv[1:]))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # before the command line can say so itself, or after it has returned
+        sys.stderr.write("interrupted; nothing was left half-done\n")
         sys.exit(130)
 
 
