@@ -10,10 +10,13 @@ def main() -> None:
     try:
         from lamina.cli import run
 
-        sys.exit(run(sys.argv[1:]))
+        code = run(sys.argv[1:])
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is done: what is left is Python's own end
     except KeyboardInterrupt:  # before the command line can say so itself, or after it has returned
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         sys.stderr.write("interrupted; nothing was left half-done\n")
-        sys.exit(130)
+        code = 130
+    sys.exit(code)
 
 
 if __name__ == "__main__":
