@@ -29,6 +29,7 @@ FILES = {
     "pkg/tests/other.py": "#" * 100,
     "pkg/tests/data/a/big.csv": "1" * 3000,
     "pkg/tests/test_a.py": "#" * 1000,
+    "pkg/sub/__init__.py": "",
     "pkg/sub/tests/test_b.py": "#" * 600,
     "pkg/x.c": "x" * 70,
     "pkg/y.c": "x" * 30,
@@ -53,7 +54,7 @@ def test_largest_kept(explained: Explained) -> None:
     metadata = sum(entry.size for entry in explained(FILES, PRUNE)[0][0].entries if "dist-info" in entry.path)
     assert largest_kept(*explained(FILES, PRUNE)) == [
         Thing("pkg", "python/pkg/", 2, 5000 + len(VETO), "", "no rule speaks of it"),
-        Thing("pkg", "python/pkg/sub/deep/two.bin", 1, 400, "", "no rule speaks of it"),
+        Thing("pkg", "python/pkg/sub/", 2, 400, "", "no rule speaks of it"),
         Thing("pkg", "python/pkg/tests/", 3, 300, "tests", "veto: imported by pkg/__init__.py"),
         Thing("pkg", "python/pkg-1.0.dist-info/", 2, metadata, "", "no rule speaks of it"),
         Thing("pkg", "python/pkg/keep.c", 1, 40, "keep", "prune.keep of the recipe"),
