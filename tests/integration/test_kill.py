@@ -82,12 +82,14 @@ def test_kill_at_random_moments(
 ) -> None:
     digest, *times = undisturbed
     dice = random.Random(20261122)  # noqa: S311 - moments, the same in every run
-    killed = 0
-    for moment in range(MOMENTS):
-        store = tmp_path / ("store" if warm else f"store{moment}")
+    killed = tries = 0
+    longest = times[warm]
+    while killed < MOMENTS and tries < 10 * MOMENTS:
+        tries += 1
+        store = tmp_path / ("store" if warm else f"store{tries}")
         if warm:
             forged.build(store)
-        elif moment % 4:
+        elif tries % 4:
             shutil.rmtree(forged.output, ignore_errors=True)
         process = subprocess.Popen(
             forged.command,
@@ -96,14 +98,17 @@ def test_kill_at_random_moments(
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        time.sleep(dice.uniform(0.05, 1) * times[warm])
+        time.sleep(dice.uniform(0.05, 1) * longest)
         process.kill()
-        killed += process.wait() == -signal.SIGKILL
+        if process.wait() == -signal.SIGKILL:
+            killed += 1
+        else:  # it was done already: the machine is less busy now than when the time was taken
+            longest *= 0.9
         check_output(forged.output, digest)
         assert forged.build(store) == digest
         check_output(forged.output, digest)
         assert unfinished(forged.output) == []
-    assert killed > MOMENTS // 2
+    assert killed == MOMENTS
 
 
 def test_kill_again_and_again_without_a_build_between(
