@@ -30,12 +30,25 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     where: str
 
 
+class ByArchitecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A version that differs by architecture, named as wheels spell it."""
+
+    x86_64: tuple[int, ...]
+    aarch64: tuple[int, ...]
+
+    def of(self, architecture: str) -> tuple[int, ...]:
+        """The version on ``architecture``."""
+        return self.aarch64 if architecture == "aarch64" else self.x86_64
+
+
 class Runtime(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
     """What is known of one Lambda runtime. Versions are tuples of numbers, so that they compare.
 
     ``glibcxx`` and ``cxxabi`` are the highest symbol versions of libstdc++ that are certain; the ``_inferred`` ones,
-    where there are any, are what newer images probably have. ``libraries_present`` and ``libraries_unverified`` hold
-    sonames (``libz.so.1``), ``libraries_absent`` names without a version (``libgomp``): absent in every version.
+    where there are any, are what newer images probably have. ``gcc`` is the highest version of libgcc_s, which differs
+    by architecture. The loader looks in the folders of ``library_path`` (LD_LIBRARY_PATH) and ``system_folders``, in
+    their order. ``libraries_present`` and ``libraries_unverified`` hold sonames (``libz.so.1``), ``libraries_absent`` names
+    without a version (``libgomp``): absent in every version.
     """
 
     name: str
@@ -49,11 +62,15 @@ class Runtime(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     cxxabi: tuple[int, int, int]
     glibcxx_inferred: tuple[int, int, int] | None = None
     cxxabi_inferred: tuple[int, int, int] | None = None
+    gcc: ByArchitecture
+    gcc_inferred: ByArchitecture | None = None
     sqlite: tuple[int, ...]
     openssl: tuple[int, ...]
     libraries_present: frozenset[str]
     libraries_unverified: frozenset[str]
     libraries_absent: frozenset[str]
+    library_path: tuple[str, ...]
+    system_folders: tuple[str, ...]
     sources: tuple[Source, ...]
 
     @property

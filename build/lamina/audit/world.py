@@ -1,0 +1,117 @@
+"""All that stands in the running function, of every artefact of the stack together, as the loader would find it.
+
+Layers are unpacked into ``/opt`` in their order, a later one over an earlier one; the function stands at ``/var/task``,
+an image at ``/``. Checks look at one artefact and ask the world what stands beside it.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from lamina.audit.loader import loadable, resolve
+from lamina.audit.model import Artefact, Item, Package
+from lamina.target import Target
+
+#: How many links the kernel follows on one path (Linux, path_resolution(7)).
+_MOST_LINKS = 40
+#: The folder of packages in a layer (``python/``, or below ``lib/python3.X``) or in an image.
+_PACKAGES = re.compile(r"(?:^|.*/)(?:site-packages|dist-packages|python)/(?=[^/])")
+
+
+class World(NamedTuple):
+    """Everything in the running function. Made by :func:`world_of`.
+
+    ``files`` and ``packages`` are by place; ``packages`` tells to which distribution a file belongs. ``named`` are the
+    places of ELF files by soname and by file name. ``links`` tells whether there is any link. ``complete`` tells that
+    an image brings its own C library: then what the runtime would have says nothing. ``linked`` says of each ELF file,
+    by place, where the loader finds what it needs: see :func:`lamina.audit.loader.resolve`. ``offered`` are the symbols
+    of CPython's names that files of the world define, as those that bring an interpreter or a shim.
+    """
+
+    target: Target
+    files: Mapping[str, Item]
+    packages: Mapping[str, Package]
+    named: Mapping[str, tuple[str, ...]]
+    folders: frozenset[str]
+    links: bool
+    complete: bool
+    linked: Mapping[str, Mapping[str, str]]
+    offered: frozenset[str]
+
+    def at(self, path: str) -> Item | None:
+        """The file at an absolute path, links followed; ``None`` where there is none, or links lead in a circle."""
+        if not path.startswith("/"):
+            return None
+        here = self.files.get(path)
+        if here is not None and here.kind == "file":
+            return here
+        return self._followed(path) if self.links else None
+
+    def _followed(self, path: str) -> Item | None:
+        for _ in range(_MOST_LINKS):
+            path = _normal(path)
+            parts = path.split("/")
+            for count in range(2, len(parts) + 1):
+                item = self.files.get("/".join(parts[:count]))
+                if item is not None and item.kind == "link":
+                    rest = "/".join(parts[count:])
+                    path = posixpath.join(posixpath.dirname(item.place.rstrip("/")), item.target, rest).rstrip("/")
+                    break
+            else:
+                found = self.files.get(path)
+                return found if found is not None and found.kind == "file" else None
+        return None
+
+    def owner(self, item: Item) -> str:
+        """What a person calls the package of a file: its distribution, else the top folder, else the file's name."""
+        package = self.packages.get(item.place)
+        return package.name if package is not None else top_of(item)
+
+
+def world_of(artefacts: Sequence[Artefact], target: Target) -> World:
+    """Unpack all artefacts, in their order, into one world."""
+    files: dict[str, Item] = {}
+    packages: dict[str, Package] = {}
+    for artefact in artefacts:
+        owners = {path: package for package in artefact.packages for path in package.files}
+        for item in artefact.items:
+            files[item.place] = item
+            packages.pop(item.place, None)
+            if item.path in owners:
+                packages[item.place] = owners[item.path]
+    named: dict[str, list[str]] = {}
+    for place, item in sorted(files.items()):
+        if item.binary is not None and item.binary.elf is not None:
+            for name in sorted({posixpath.basename(place), item.binary.elf.soname} - {""}):
+                named.setdefault(name, []).append(place)
+    world = World(
+        target,
+        files,
+        packages,
+        {name: tuple(places) for name, places in named.items()},
+        frozenset(posixpath.dirname(place) for place, item in files.items() if item.kind != "folder"),
+        any(item.kind == "link" for item in files.values()),
+        complete="libc.so.6" in named and any(artefact.kind == "image" for artefact in artefacts),
+        linked={},
+        offered=frozenset(
+            name for item in files.values() if (elf := loadable(item)) is not None for name in elf.offers
+        ),
+    )
+    return world._replace(linked=resolve(world))
+
+
+def top_of(item: Item) -> str:
+    """The top-level package or module in which a file lies: ``torch`` for ``python/torch/lib/libtorch.so``.
+
+    ``numpy.libs`` is numpy's: auditwheel puts the libraries of a wheel there.
+    """
+    inside = _PACKAGES.sub("", item.path, count=1) if _PACKAGES.match(item.path) else item.path
+    top, _, rest = inside.partition("/")
+    return top.removesuffix(".libs") if rest else top.partition(".")[0]
+
+
+def _normal(path: str) -> str:
+    return "/" + posixpath.normpath(path).lstrip("/")
