@@ -76,6 +76,38 @@ CODES: Mapping[str, Severity] = MappingProxyType(
     },
 )
 
+#: What each code means, in a line; for tools that list rules.
+MEANINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "windows-binary": "A Windows program or library (PE); Lambda runs Linux.",
+        "macos-binary": "A macOS program or library (Mach-O); Lambda runs Linux.",
+        "wrong-architecture": "A native file for another processor than the target's.",
+        "wrong-python-abi": "An extension module or bytecode for another CPython than the target's.",
+        "glibc-too-new": "A native file needs a newer glibc than the runtime has.",
+        "libstdcxx-too-new": "A native file needs a newer libstdc++ or libgcc than the runtime has.",
+        "missing-library": "A native file needs a shared library that neither runtime nor artefact has.",
+        "unaligned-segment": "A native file that the loader refuses to map, as strip leaves it after patchelf.",
+        "damaged-file": "A file that is truncated or contradicts itself.",
+        "unsafe-path": "A path or link that leaves the artefact, or leads nowhere.",
+        "bad-layout": "Files stand where the runtime does not look for them.",
+        "unreadable-mode": "Permissions that keep Lambda's user from reading or running a file.",
+        "file-conflict": "Two packages bring different files of one path.",
+        "over-budget": "More bytes, or more layers, than a function takes.",
+        "near-budget": "Almost as many bytes as a function takes.",
+        "too-many-entries": "More files than every reader of zips understands.",
+        "missing-import": "Code imports a module that nothing provides.",
+        "metadata-needed": "Code asks for metadata of a distribution that is not there.",
+        "missing-executable": "A package runs a program that is not there.",
+        "runtime-library-too-old": "A package needs a newer library than the runtime's interpreter is linked to.",
+        "needs-s3-upload": "Too large for a direct upload.",
+        "deprecated-runtime": "A runtime that Lambda no longer supports, or soon will not.",
+        "handler-missing": "The function's handler does not exist or cannot be called as Lambda calls it.",
+        "undeclared-variable": "Code reads an environment variable that the recipe does not declare, or the reverse.",
+        "stub-code": "Code that stands for something unfinished.",
+        "placeholder-value": "A value that stands for one to be filled in.",
+    },
+)
+
 
 def make(code: str, path: str, message: str, hint: str = "", severity: Severity | None = None) -> Finding:
     """Make a finding of a known code, with the code's default severity unless ``severity`` is given.

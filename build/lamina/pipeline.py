@@ -7,12 +7,14 @@ imports no module that only a first build needs.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import lamina
 from lamina.audit import budget
+from lamina.audit.runtime import check_runtime
 from lamina.emit import manifest as manifests
 from lamina.files import beside, put
 from lamina.findings import Finding, accept
@@ -46,9 +48,10 @@ class Built(NamedTuple):
     savings: tuple[Saving, ...] = ()
 
 
-def build(order: Order, *, store: Store, fetch: Fetch, progress: Progress = SILENT) -> Built:
+def build(order: Order, *, store: Store, fetch: Fetch, today: dt.date, progress: Progress = SILENT) -> Built:
     """Build one layer: lock → parts → plan → zip, with manifest, SBOM and notices beside it.
 
+    ``today`` is what the runtime's end of support is held against.
     With an error finding no artefact is left, a stale one of the same name goes, and the manifest stays as the report.
 
     Raises:
@@ -60,7 +63,7 @@ def build(order: Order, *, store: Store, fetch: Fetch, progress: Progress = SILE
     plan = planner.recall() or planner.make()
     output = order.project.output
     artefact, report = output / f"{order.name}.zip", output / f"{order.name}.json"
-    findings = _judge(order, artefact.name, plan, shares)
+    findings = _judge(order, artefact.name, plan, shares, today)
     output.mkdir(parents=True, exist_ok=True)
     if _fails(findings):
         report.unlink(missing_ok=True)
@@ -82,15 +85,17 @@ def build(order: Order, *, store: Store, fetch: Fetch, progress: Progress = SILE
     return Built(order, manifest, artefact, planner.warm, plan.notes)
 
 
-def _judge(order: Order, artefact: str, plan: Plan, shares: list[budget.Share]) -> tuple[Finding, ...]:
-    """The plan's own findings and those of the budget, with what the recipe accepts marked.
+def _judge(order: Order, artefact: str, plan: Plan, shares: list[budget.Share], today: dt.date) -> tuple[Finding, ...]:
+    """The plan's own findings, those of the runtime and of the budget, with what the recipe accepts marked.
 
     Nobody can accept what Lambda refuses: above its own quota ``over-budget`` stays an error.
     """
     recipe, limits = order.recipe, quotas()
     size = [*budget.check_size(artefact, plan.unzipped_bytes, shares, recipe.budget)]
     total = plan.unzipped_bytes + sum(share.bytes for share in shares)
-    found = accept([*plan.findings, *([] if total > limits.unzipped else size)], recipe.accept)
+    found = accept(
+        [*plan.findings, *check_runtime(order.target, today), *([] if total > limits.unzipped else size)], recipe.accept
+    )
     found = (*found, *(size if total > limits.unzipped else []))
     if _fails(found):
         return found  # there will be no zip to say something of

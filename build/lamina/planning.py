@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from lamina.audit.check import check
+from lamina.audit.layers import artefact_of
 from lamina.audit.metadata import check_metadata
 from lamina.emit import layout, notices, sbom
 from lamina.emit import manifest as manifests
 from lamina.errors import StaleLockError
+from lamina.findings import Finding
 from lamina.layer import Layer, assemble, shipped_by_package
 from lamina.lock import canonical, required
 from lamina.overlay import Generated
@@ -58,12 +61,18 @@ def make_plan(
             manifests.Package(index.name, index.version, index.wheel, index.wheel_sha256, *sizes[index.name])
             for index, _ in parts
         ),
-        findings=(*layer.findings, *check_metadata(parts, decisions)),
+        findings=(*layer.findings, *check_metadata(parts, decisions), *_audited(order, parts, layer)),
         notes=(*_idle_omits(order), *_notes(parts, layer)),
         sbom=sbom.render(recipe.name, recipe.description, target.name, shipping),
         notices=texts,
     )
     return plan, decisions
+
+
+def _audited(order: Order, parts: Sequence[tuple[Index, Facts]], layer: Layer) -> tuple[Finding, ...]:
+    """What ``lamina audit`` would find in the layer."""
+    [found] = check([artefact_of(order.name, parts, layer)], order.target, provided=order.recipe.provided)
+    return found
 
 
 def _own(recipe: Recipe, overlay: Sequence[Generated]) -> Package:

@@ -61,6 +61,7 @@ class Wheel:
         self.data_folders = frozenset(
             top for top in tops if top.endswith(".data") and self._is_named(top[: -len(".data")])
         )
+        self.tags = tuple(str(tag).strip() for tag in self._read_layout().get_all("Tag", []))
         self.metadata = self._read_metadata()
 
     def raw(self, entry: Entry) -> memoryview:
@@ -153,9 +154,7 @@ class Wheel:
             raise UnsafeWheelError(f"{self.filename}: has no {self.dist_info}/{name}", hint=REPORT)
         return found.decode("utf-8", errors="replace")
 
-    def _read_metadata(self) -> Message:
-        from packaging.utils import canonicalize_name
-
+    def _read_layout(self) -> Message:
         layout = HeaderParser().parsestr(self._required("WHEEL"))
         version = str(layout.get("Wheel-Version", "")).strip()
         if version.partition(".")[0] != "1":
@@ -163,6 +162,11 @@ class Wheel:
                 f"{self.filename}: {self.dist_info}/WHEEL: Wheel-Version is {version!r}; lamina knows version 1",
                 hint="Look for another wheel of this version, or for a newer lamina.",
             )
+        return layout
+
+    def _read_metadata(self) -> Message:
+        from packaging.utils import canonicalize_name
+
         metadata = HeaderParser().parsestr(self._required("METADATA"))
         stated = canonicalize_name(str(metadata.get("Name", "")).strip())
         if stated != self.name:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import hashlib
 import json
 import zipfile
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 NAME = "demo-cp311-manylinux2014_x86_64"
 SUFFIXES = (".zip", ".json", ".cdx.json", ".notices.txt")
+TODAY = dt.date(2026, 11, 22)
 TARGET = target_for("cp311", platform="manylinux2014_x86_64")
 
 
@@ -79,7 +81,7 @@ class Bench:
         return Order(project, recipe, TARGET, lock, lock_path)
 
     def build(self, progress: Progress = SILENT, **keys: Any) -> Built:  # noqa: ANN401 - the recipe's
-        return build(self.order(**keys), store=self.store, fetch=self.fetch, progress=progress)
+        return build(self.order(**keys), store=self.store, fetch=self.fetch, today=TODAY, progress=progress)
 
     def left(self) -> set[str]:
         return {path.name.removeprefix(NAME) for path in self.output.iterdir()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from lamina.audit.model import Artefact
 from lamina.findings import Finding, make
 from lamina.recipe import Budget
 from lamina.runtimes import Quotas
@@ -20,12 +21,17 @@ class Share(NamedTuple):
     bytes: int
 
 
-def check_size(artefact: str, unzipped: int, others: Sequence[Share], budget: Budget) -> Iterator[Finding]:
-    """``over-budget`` or ``near-budget`` for the whole function; all figures are bytes."""
+def check_size(
+    artefact: str, unzipped: int, others: Sequence[Share], budget: Budget, label: str = "this layer"
+) -> Iterator[Finding]:
+    """``over-budget`` or ``near-budget`` for the whole function; all figures are bytes.
+
+    ``label`` is what the artefact is called among the ``others``.
+    """
     limit = budget.unzipped
     total = unzipped + sum(share.bytes for share in others)
     stack = "".join(f" + {share.label} {share.bytes:,}" for share in others)
-    sum_of = f"{total:,} bytes unzipped" + (f" (this layer {unzipped:,}{stack})" if others else "")
+    sum_of = f"{total:,} bytes unzipped" + (f" ({label} {unzipped:,}{stack})" if others else "")
     if total > limit:
         yield make(
             "over-budget",
@@ -59,3 +65,43 @@ def check_zip(artefact: str, zipped: int, entries: int, quotas: Quotas) -> Itera
             f"{entries:,} files; a zip that every reader understands stays below {quotas.entries:,}",
             "Drop data files that the function does not read (prune.drop), or ship an image.",
         )
+
+
+def check_stack(artefacts: Sequence[Artefact], budget: Budget, quotas: Quotas) -> Iterator[Finding]:
+    """What all artefacts of one function come to: bytes, layers, and what each zip means for its upload.
+
+    A wheel counts as the layer it may become; an image has a quota of its own and shares it with nothing.
+    """
+    for artefact in artefacts:
+        if artefact.kind == "image":
+            yield from _check_image(artefact, quotas)
+        elif artefact.zipped is not None and artefact.kind != "wheel":
+            yield from check_zip(artefact.name, artefact.zipped, _entries(artefact), quotas)
+    together = [artefact for artefact in artefacts if artefact.kind != "image"]
+    layers = [artefact for artefact in together if artefact.kind != "function"]
+    if len(layers) > quotas.layers:
+        yield make(
+            "over-budget",
+            layers[quotas.layers].name,
+            f"{len(layers)} layers; a function takes {quotas.layers}",
+            "Merge layers, or ship an image instead.",
+        )
+    if together:
+        first, *others = together
+        shares = [Share(artefact.name, artefact.unzipped) for artefact in others]
+        yield from check_size(first.name, first.unzipped, shares, budget, first.name)
+
+
+def _check_image(image: Artefact, quotas: Quotas) -> Iterator[Finding]:
+    if image.unzipped > quotas.image:
+        yield make(
+            "over-budget",
+            image.name,
+            f"{image.unzipped:,} bytes uncompressed: {image.unzipped - quotas.image:,} more than the "
+            f"{quotas.image:,} that Lambda takes of an image",
+            "Leave out what the function never imports, or models that can be loaded from S3 or EFS.",
+        )
+
+
+def _entries(artefact: Artefact) -> int:
+    return sum(item.kind != "folder" for item in artefact.items)

@@ -13,6 +13,7 @@ from lamina.errors import LaminaError, MissingToolError, UsageError
 
 #: Command → one line of help. A command's module is imported only when it runs or shows its own help.
 COMMANDS = {
+    "audit": "Judge artefacts, whoever built them, for a target.",
     "build": "Build the layers of recipes from their locks.",
     "cache": "Show or empty the store of wheels and parts.",
     "diff": "Explain how two artefacts differ.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import click
@@ -48,6 +49,7 @@ def command(
     """
     store = common.open_store()
     progress = common.TerminalProgress(quiet=quiet)
+    today = dt.datetime.now(dt.UTC).date()
     failed = False
     outcomes = []
     try:
@@ -56,13 +58,14 @@ def command(
             fetch = workshop.fetch(common.fetcher(project, recipe, links, store, progress, offline=offline))
             for target in targets:
                 ordered = workshop.fulfil(order(project, recipe, target))
-                built = build(ordered, store=store, fetch=fetch, progress=progress)
+                built = build(ordered, store=store, fetch=fetch, today=today, progress=progress)
                 artefact = None if built.artefact is None else project.shown(built.artefact)
                 failed = failed or artefact is None
                 if as_json:
                     outcomes.append(machine.Build(artefact, built.warm, built.notes, built.manifest, built.savings))
                 else:
                     _print(built, artefact)
+                common.annotate(ordered.name, built.manifest.findings)
     finally:
         progress.close()
     if as_json:
@@ -71,7 +74,7 @@ def command(
 
 
 def _print(built: Built, artefact: str | None) -> None:
-    for line in build_lines(built.manifest, artefact, warm=built.warm, notes=built.notes):
+    for line in build_lines(built.manifest, artefact, warm=built.warm, notes=built.notes, paint=common.paint):
         click.echo(line)
     if any(finding.code == "over-budget" for finding in built.manifest.findings):
         savings = saving_lines(built.savings) if built.savings else ()

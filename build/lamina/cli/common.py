@@ -19,6 +19,7 @@ from lamina.store import Store, default_root
 from lamina.target import Target
 
 if TYPE_CHECKING:
+    from lamina.findings import Finding
     from lamina.index import Indexes
     from lamina.local import Workshop
     from lamina.lock import LockedWheel
@@ -148,6 +149,33 @@ def show(error: LaminaError) -> None:
     click.echo(f"{click.style('error:', fg='red', bold=True)} {error.message}", err=True)
     if error.hint:
         click.echo(error.hint, err=True)
+
+
+_COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
+
+
+def paint(text: str, severity: str) -> str:
+    """A word in the colour of its severity; click takes colours out again where no terminal reads."""
+    return click.style(text, fg=_COLOURS[severity], bold=severity == "error")
+
+
+def print_findings(findings: Sequence[Finding], owner: Callable[[str], str]) -> None:
+    """Print findings as a table, as wide as the terminal."""
+    from shutil import get_terminal_size
+
+    from lamina.report.findings import table
+
+    for line in table(findings, owner, width=max(60, get_terminal_size((100, 24)).columns), paint=paint):
+        click.echo(line)
+
+
+def annotate(name: str, findings: Sequence[Finding]) -> None:
+    """In GitHub Actions, print findings as annotations of the run; on stderr, which its runner reads as well."""
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        from lamina.report.actions import workflow_commands
+
+        for line in workflow_commands(name, findings):
+            click.echo(line, err=True)
 
 
 def each(checks: Iterable[Callable[[], None]]) -> int:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import configparser
 import hashlib
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from typing import IO, NamedTuple
 
 from lamina import wheel as wheels
 from lamina.archive import REPORT, check_collisions, check_name, naming
+from lamina.binary.gather import gathered
+from lamina.binary.look import is_native, look
+from lamina.binary.model import Binary
 from lamina.errors import IntegrityError, UnsafeWheelError
 from lamina.part import model
 from lamina.part.scan import scan
@@ -29,6 +34,10 @@ _REFERENCE = re.compile(r"(?P<module>[\w.]+)\s*(:\s*(?P<attribute>[\w.]+)\s*)?(\
 _MOST_SOURCE_BYTES = 16 * 1024**2
 #: Above this size a stored entry stays stored: libdeflate works on whole buffers.
 _MOST_DEFLATED_AT_ONCE = 256 * 1024**2
+
+
+#: As many first bytes tell what a file is.
+_START = 64
 
 
 class _Place(NamedTuple):
@@ -60,6 +69,8 @@ def make(wheel: wheels.Wheel, wheel_sha256: str, out: IO[bytes], compress: Compr
     digest = hashlib.sha256()
     entries: list[model.Entry] = []
     sources: dict[str, Source] = {}
+    binaries: dict[str, Binary] = {}
+    magics: dict[str, bytes] = {}
     scripts: list[tuple[str, bytes]] = []
     offset = headers = 0
     for place in sorted(_places(wheel), key=lambda place: place.path.encode()):
@@ -72,6 +83,10 @@ def make(wheel: wheels.Wheel, wheel_sha256: str, out: IO[bytes], compress: Compr
         facts = _consume(wheel, place.entry, record, whole=source or script)
         if source or (script and b"python" in facts.content.partition(b"\n")[0]):
             sources[place.path] = scan(facts.content)
+        if facts.binary is not None:
+            binaries[place.path] = facts.binary
+        if place.path.endswith(".pyc"):
+            magics[place.path] = facts.start
         if script and _depends_on_target(facts.content):
             scripts.append((place.path.removeprefix("bin/"), facts.content))
             continue
@@ -115,6 +130,9 @@ def make(wheel: wheels.Wheel, wheel_sha256: str, out: IO[bytes], compress: Compr
         entry_points=tuple(_entry_points(wheel)),
         sources=sources,
         headers_dropped=headers,
+        binaries=binaries,
+        magics=magics,
+        tags=wheel.tags,
     )
 
 
@@ -164,39 +182,52 @@ def _places(wheel: wheels.Wheel) -> Iterator[_Place]:
 
 
 class _Seen(NamedTuple):
-    """What one reading of an entry found; ``content`` only where it was asked for."""
+    """What one reading of an entry found; ``content`` only where it was asked for, ``start`` its first bytes."""
 
-    kind: int
     sha256: bytes
-    content: bytes
+    start: bytes
+    content: bytes = b""
+    binary: Binary | None = None
+
+    @property
+    def kind(self) -> int:
+        return model.ELF if self.start[:4] == b"\x7fELF" else model.SCRIPT if self.start[:2] == b"#!" else model.PLAIN
 
 
 def _consume(
     wheel: wheels.Wheel, entry: wheels.Entry, record: Mapping[str, tuple[str, str]], *, whole: bool = False
 ) -> _Seen:
-    """Read the entry to its end and hold it against RECORD."""
+    """Read the entry to its end, once, hold it against RECORD, and look at it if it is native."""
     algorithm, stated = record.get(entry.name, ("", ""))
     sha256 = hashlib.sha256()
     other = None if algorithm in {"", "sha256"} else wheels.hasher(algorithm)
+
+    def hashed() -> Iterator[bytes]:
+        for chunk in wheel.chunks(entry):
+            sha256.update(chunk)
+            if other is not None:
+                other.update(chunk)
+            yield chunk
+
+    pieces = hashed()
     start = b""
-    kept = []
-    for chunk in wheel.chunks(entry):
-        start += chunk[: 4 - len(start)]
-        sha256.update(chunk)
-        if other is not None:
-            other.update(chunk)
-        if whole:
-            kept.append(chunk)
+    while len(start) < _START and (piece := next(pieces, b"")):  # a hostile wheel may hand it out byte by byte
+        start += piece
+    binary, content = None, b""
+    if is_native(start):
+        with gathered(chain([start], pieces)) as buffer:
+            binary = look(buffer)
+    elif whole:
+        content = b"".join((start, *pieces))
+    deque(pieces, maxlen=0)  # to its end, whatever looked at it
     digest = sha256.digest()
-    if stated and algorithm in {"sha256", "sha384", "sha512"}:
-        found = digest if other is None else other.digest()
-        if wheels.sha256_of_record(stated) != found:
-            raise IntegrityError(
-                f"{wheel.filename}: {entry.name}: is not the file that RECORD describes: its {algorithm} differs",
-                hint=REPORT,
-            )
-    kind = model.ELF if start == b"\x7fELF" else model.SCRIPT if start[:2] == b"#!" else model.PLAIN
-    return _Seen(kind, digest, b"".join(kept))
+    found = digest if other is None else other.digest()
+    if stated and algorithm in {"sha256", "sha384", "sha512"} and wheels.sha256_of_record(stated) != found:
+        raise IntegrityError(
+            f"{wheel.filename}: {entry.name}: is not the file that RECORD describes: its {algorithm} differs",
+            hint=REPORT,
+        )
+    return _Seen(digest, start[:4], content, binary)
 
 
 def _data(wheel: wheels.Wheel, entry: wheels.Entry, compress: Compress) -> tuple[int, bytes | memoryview]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from lamina.binary.model import Binary
 from lamina.part.source import Source
 
 #: What an entry's content says it is; ELF files and ``#!`` scripts are the executables of a layer.
@@ -72,7 +73,8 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
     ``scripts`` are ``(name, content)`` of the wheel's own scripts whose first line depends on the target. ``sources``
     tells of each Python file, by layer path, what it imports and names; ``.pth`` files, scripts, and stubs that lazy
     loading reads are among them.
-    ``headers_dropped`` counts files of the wheel's ``headers`` scheme.
+    ``headers_dropped`` counts files of the wheel's ``headers`` scheme. ``binaries`` tells of each native file, by layer
+    path, ``magics`` has the first four bytes of each ``.pyc`` file, ``tags`` are those of the WHEEL file.
     """
 
     metadata: tuple[tuple[str, str], ...]
@@ -82,3 +84,6 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
     entry_points: tuple[EntryPoint, ...]
     sources: dict[str, Source]
     headers_dropped: int
+    binaries: dict[str, Binary] = {}
+    magics: dict[str, bytes] = {}
+    tags: tuple[str, ...] = ()

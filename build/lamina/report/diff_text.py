@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lamina.findings import Finding
 from lamina.report.diff import Difference, FileChange, PackageChange
+from lamina.report.findings import printable
 from lamina.report.text import plural
 
 #: How many files of a package are shown unless all are asked for.
@@ -15,8 +16,8 @@ MOST_FILES = 5
 def difference_lines(difference: Difference, *, every_file: bool = False) -> Iterator[str]:
     """The difference as text: the whole, each package with its largest changes (or all of them), the findings."""
     before, after = difference.before, difference.after
-    yield f"before  {_plain(before.path)}"
-    yield f"after   {_plain(after.path)}"
+    yield f"before  {printable(before.path)}"
+    yield f"after   {printable(after.path)}"
     if difference.verdict == "identical":
         yield f"identical, byte for byte: sha256 {before.sha256}"
     else:
@@ -34,7 +35,7 @@ def difference_lines(difference: Difference, *, every_file: bool = False) -> Ite
         for finding in findings:
             yield f"finding {word}: {_stated(finding)}"
     for note in difference.notes:
-        yield f"note: {_plain(note)}"
+        yield f"note: {printable(note)}"
 
 
 def _summary(difference: Difference) -> Iterator[str]:
@@ -57,7 +58,7 @@ def _package_lines(package: PackageChange, *, every_file: bool) -> Iterator[str]
     sign = {"added": "+", "removed": "-"}.get(kind, "~")
     old, new = package.version_before, package.version_after
     versions = old if old == new else " → ".join(version for version in (old, new) if version)
-    name = _plain(f"{package.package} {versions}" if versions else package.package)
+    name = printable(f"{package.package} {versions}" if versions else package.package)
     words = (("added", package.added), ("removed", package.removed), ("changed", package.changed))
     counts = ", ".join(f"{plural(count, 'file')} {word}" for word, count in words if count)
     yield f"{sign} {name}: {_span(package.bytes_before, package.bytes_after)}{'; ' if counts else ''}{counts}"
@@ -72,7 +73,7 @@ def _file_line(change: FileChange) -> str:
     sign = "+" if change.before is None else "-" if change.after is None else "~"
     delta = (change.after or 0) - (change.before or 0)
     what = f" (mode {change.modes})" if change.modes else " (same size)" if sign == "~" and not delta else ""
-    return f"{sign} {delta:>+13,}  {_plain(change.path)}{what}"
+    return f"{sign} {delta:>+13,}  {printable(change.path)}{what}"
 
 
 def _span(before: int | None, after: int | None) -> str:
@@ -83,9 +84,4 @@ def _span(before: int | None, after: int | None) -> str:
 
 def _stated(finding: Finding) -> str:
     severity = f"accepted {finding.severity}" if finding.accepted else finding.severity
-    return _plain(f"{severity}: {finding.code}: {finding.path}: {finding.message}")
-
-
-def _plain(text: str) -> str:
-    """A text as a terminal may see it: names in a zip are whatever its maker wrote, control characters included."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return printable(f"{severity}: {finding.code}: {finding.path}: {finding.message}")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 
+from lamina.audit.model import Artefact
+from lamina.audit.owners import Owners
 from lamina.emit.manifest import Manifest
+from lamina.findings import Finding
 from lamina.prune.model import Saving, Thing
+from lamina.target import Target
 
 
 class Build(msgspec.Struct, frozen=True):
@@ -18,6 +23,33 @@ class Build(msgspec.Struct, frozen=True):
     notes: tuple[str, ...]
     manifest: Manifest
     savings: tuple[Saving, ...] = ()
+
+
+class Placed(Finding, frozen=True):
+    """A finding, and the package that its path belongs to; empty for the artefact itself."""
+
+    package: str = ""
+
+
+class Audited(msgspec.Struct, frozen=True):
+    """One artefact that was audited. Sizes are bytes; ``zipped_bytes`` is null for a folder."""
+
+    name: str
+    kind: str
+    zipped_bytes: int | None
+    unzipped_bytes: int
+    entries: int
+    findings: tuple[Placed, ...]
+
+
+class Audit(msgspec.Struct, frozen=True):
+    """``lamina audit``: the artefacts, and in ``stack`` what was found on all of them together."""
+
+    target: str
+    runtime: str
+    architecture: str
+    artefacts: tuple[Audited, ...]
+    stack: tuple[Placed, ...] = ()
 
 
 class Lock(msgspec.Struct, frozen=True):
@@ -72,6 +104,34 @@ class Cache(msgspec.Struct, frozen=True):
     kinds: tuple[Kind, ...]
 
 
+def audit(judged: Iterable[tuple[Artefact, Sequence[Finding]]], stack: Iterable[Finding], target: Target) -> Audit:
+    """The result of an audit, each finding with its package."""
+    artefacts = []
+    for artefact, found in judged:
+        owner = Owners(artefact).of
+        artefacts.append(
+            Audited(
+                name=artefact.name,
+                kind=artefact.kind,
+                zipped_bytes=artefact.zipped,
+                unzipped_bytes=artefact.unzipped,
+                entries=sum(item.kind != "folder" for item in artefact.items),
+                findings=tuple(_placed(finding, owner(finding.path)) for finding in found),
+            )
+        )
+    return Audit(
+        target=target.name,
+        runtime=target.runtime.name,
+        architecture=target.lambda_architecture,
+        artefacts=tuple(artefacts),
+        stack=tuple(_placed(finding, "") for finding in stack),
+    )
+
+
+def _placed(finding: Finding, package: str) -> Placed:
+    return Placed(**msgspec.structs.asdict(finding), package=package)
+
+
 def render(value: object) -> str:
     """The JSON text of one of these, or of a list of them."""
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
@@ -83,6 +143,7 @@ def schema() -> dict[str, Any]:
 
     types = {
         "build": list[Build],
+        "audit": Audit,
         "lock": list[Lock],
         "explain": list[Explain],
         "cache info": Cache,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
+from lamina.audit.owners import by_folder
 from lamina.emit.manifest import Manifest, Package
-from lamina.findings import Finding
 from lamina.prune.model import Saving
+from lamina.report.findings import Paint, table, unpainted
 from lamina.runtimes import Quotas
-
-_SEVERITIES = ("error", "warning", "note")
 
 
 def plural(count: int, noun: str) -> str:
@@ -18,7 +17,9 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def build_lines(manifest: Manifest, artefact: str | None, *, warm: bool, notes: Sequence[str]) -> Iterator[str]:
+def build_lines(
+    manifest: Manifest, artefact: str | None, *, warm: bool, notes: Sequence[str], paint: Paint = unpainted
+) -> Iterator[str]:
     """The summary of one build; sizes are bytes. ``artefact`` is the zip's path, or ``None`` where there is none."""
     shipped = sum(package.shipped_bytes for package in manifest.packages)
     pruned = sum(package.pruned_bytes for package in manifest.packages)
@@ -32,18 +33,9 @@ def build_lines(manifest: Manifest, artefact: str | None, *, warm: bool, notes: 
         yield f"  sha256 {manifest.sha256}"
     ships = f"{shipped:,} bytes ship, {pruned:,} do not"
     yield f"  {plural(len(manifest.packages), 'package')}: {ships} (lamina explain {manifest.name})"
-    yield from finding_lines(manifest.findings)
+    yield from table(manifest.findings, by_folder, paint=paint)
     for note in notes:
         yield f"  note: {note}"
-
-
-def finding_lines(findings: Iterable[Finding]) -> Iterator[str]:
-    """Findings, most severe first, each with what to do."""
-    for finding in sorted(findings, key=lambda finding: (finding.accepted, _SEVERITIES.index(finding.severity))):
-        severity = f"accepted {finding.severity}" if finding.accepted else finding.severity
-        yield f"  {severity}: {finding.code}: {finding.path}: {finding.message}"
-        if finding.hint and not finding.accepted:
-            yield f"    {finding.hint}"
 
 
 def package_table(packages: Sequence[Package]) -> Iterator[str]:

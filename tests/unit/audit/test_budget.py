@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lamina.audit.budget import Share, check_size, check_zip
+from lamina.audit.budget import Share, check_size, check_stack, check_zip
+from lamina.audit.model import Artefact, ArtefactKind, Item
 from lamina.findings import Finding
 from lamina.recipe import Budget
 from lamina.runtimes import quotas
@@ -72,3 +73,43 @@ def test_number_of_entries() -> None:
     )
     both = [found.code for found in check_zip(ZIP, 10**9, 10**6, quotas())]
     assert both == ["needs-s3-upload", "too-many-entries"]
+
+
+def artefact(name: str, size: int, kind: ArtefactKind = "layer", zipped: int | None = 1) -> Artefact:
+    return Artefact(name, kind, (Item("a", "/opt/a", size), Item("b", "/opt/b", 0, kind="folder")), zipped=zipped)
+
+
+def stack(*artefacts: Artefact) -> list[Finding]:
+    return list(check_stack(artefacts, BUDGET, quotas()))
+
+
+def test_a_stack_is_added_up() -> None:
+    assert stack(artefact("a.zip", 300_000), artefact("f.zip", 600_000, "function")) == []
+    hint = "Drop what the function never imports, require fewer packages, or ship an image instead of a layer."
+    message = "1,000,001 bytes unzipped (a.zip 300,000 + b.whl 1 + f.zip 700,000): 1 more than the budget of 1,000,000"
+    found = stack(artefact("a.zip", 300_000), artefact("b.whl", 1, "wheel"), artefact("f.zip", 700_000, "function"))
+    assert found == [Finding("over-budget", "error", "a.zip", message, hint)]
+
+
+def test_a_function_takes_five_layers() -> None:
+    layers = [artefact(f"{number}.zip", 1) for number in range(5)]
+    assert stack(*layers, artefact("f.zip", 1, "function")) == []
+    message, hint = "6 layers; a function takes 5", "Merge layers, or ship an image instead."
+    assert stack(*layers, artefact("f.zip", 1, "function"), artefact("6.zip", 1)) == [
+        Finding("over-budget", "error", "6.zip", message, hint)
+    ]
+
+
+def test_an_image_has_a_quota_of_its_own() -> None:
+    limit = quotas().image
+    assert stack(artefact("i.tar", limit, "image", zipped=limit), artefact("a.zip", 300_000)) == []
+    message = "10,737,418,241 bytes uncompressed: 1 more than the 10,737,418,240 that Lambda takes of an image"
+    hint = "Leave out what the function never imports, or models that can be loaded from S3 or EFS."
+    assert stack(artefact("i.tar", limit + 1, "image")) == [Finding("over-budget", "error", "i.tar", message, hint)]
+
+
+def test_each_zip_is_held_against_what_an_upload_takes() -> None:
+    large = quotas().direct_upload + 1
+    found = stack(artefact("a.zip", 1, zipped=large), artefact("w.whl", 1, "wheel", zipped=large))
+    assert [(one.code, one.path) for one in found] == [("needs-s3-upload", "a.zip")]
+    assert stack(artefact("folder", 1, zipped=None)) == []
