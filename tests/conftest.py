@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import zipfile
@@ -63,6 +64,27 @@ def wheel_bytes(
             if path.removeprefix(f"{dist_info}/") not in without:
                 archive.writestr(info, content, archive.compression)
     return out.getvalue()
+
+
+def elf_bytes(payload: bytes = b"") -> bytes:
+    """A shared library for x86_64 that any loader accepts: it needs nothing, offers nothing, and holds ``payload``."""
+    symbols = 64 + 2 * 56  # behind the headers: one empty symbol, its hash table, no names
+    table, names = symbols + 24, symbols + 24 + 16
+    start = names + 8
+    tags = ((4, table), (5, names), (6, symbols), (10, 1), (11, 24), (0, 0))
+    dynamic = b"".join(struct.pack("<QQ", *tag) for tag in tags)
+    whole = start + len(dynamic) + len(payload)
+    head = b"\x7fELF\x02\x01\x01" + bytes(9)
+    head += struct.pack("<HHIQQQIHHHHHH", 3, 62, 1, 0, 64, 0, 0, 64, 56, 2, 64, 0, 0)
+    load = struct.pack("<IIQQQQQQ", 1, 6, 0, 0, 0, whole, whole, 0x1000)
+    section = struct.pack("<IIQQQQQQ", 2, 4, start, start, start, len(dynamic), len(dynamic), 8)
+    return head + load + section + bytes(24) + struct.pack("<IIII", 1, 1, 0, 0) + bytes(8) + dynamic + payload
+
+
+@pytest.fixture(scope="session")
+def make_elf() -> Callable[[bytes], bytes]:
+    """:func:`elf_bytes`, for tests whose libraries are audited."""
+    return elf_bytes
 
 
 def _bytes(content: Content) -> bytes:

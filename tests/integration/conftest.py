@@ -103,7 +103,7 @@ class Forged(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def forge_project(make_wheel: Callable[..., bytes]) -> Callable[..., Forged]:
+def forge_project(make_wheel: Callable[..., bytes], make_elf: Callable[[bytes], bytes]) -> Callable[..., Forged]:
     """Make a project of forged wheels in a folder; ``modules`` says how many modules each wheel has."""
 
     def forge(root: Path, modules: int = 5) -> Forged:
@@ -114,7 +114,8 @@ def forge_project(make_wheel: Callable[..., bytes]) -> Callable[..., Forged]:
         locked = []
         for name in ("alpha", "beta", "gamma"):
             filename = f"{name}-1.0-py3-none-any.whl"
-            content = make_wheel(name, "1.0", _files(name, modules), metadata=_metadata(name), stored=name == "beta")
+            files = _files(name, modules, make_elf)
+            content = make_wheel(name, "1.0", files, metadata=_metadata(name), stored=name == "beta")
             (root / "wheels" / filename).write_bytes(content)
             locked.append(locks.LockedWheel(name, "1.0", filename, hashlib.sha256(content).hexdigest(), len(content)))
         recipe = recipes.load(path)
@@ -123,13 +124,13 @@ def forge_project(make_wheel: Callable[..., bytes]) -> Callable[..., Forged]:
         locks.lock_path(path, recipe.name, target).write_text(locks.render(lock))
         overlay = root / "layers" / "forged" / "overlay" / "lib"
         overlay.mkdir(parents=True)
-        (overlay / "libx.so.1").write_bytes(b"\x7fELF" + bytes(100))
+        (overlay / "libx.so.1").write_bytes(make_elf(bytes(100)))
         return Forged(root)
 
     return forge
 
 
-def _files(name: str, modules: int) -> dict[str, str | bytes]:
+def _files(name: str, modules: int, make_elf: Callable[[bytes], bytes]) -> dict[str, str | bytes]:
     """A package of everything that a layer treats in its own way, with as many modules as asked for."""
     body = "".join(f"def function_{number}(x):\n    return x + {number}, 'name {number}'\n\n" for number in range(200))
     files: dict[str, str | bytes] = {
@@ -145,7 +146,7 @@ def _files(name: str, modules: int) -> dict[str, str | bytes]:
         f"{name}/docs/a.py": "import alpha.examples.b\n",
         f"{name}/docs/table.csv": "1,2\n",
         f"{name}/examples/b.py": "",
-        f"{name}/native.so": b"\x7fELF" + bytes(range(256)) * (20 * modules),
+        f"{name}/native.so": make_elf(bytes(range(256)) * (20 * modules)),
         f"{name}/ünïcödé.txt": "ünïcödé\n" * 9,
         f"{name}/x.h": "int x;\n",
         f"{name}/py.typed": "",
