@@ -140,11 +140,16 @@ def misalignment(segments: tuple[Segment, ...]) -> str:
                 f"segment {segment.number} has an alignment of {segment.align:#x}, which is not a multiple of "
                 f"the page size, {PAGE:#x}"
             )
-        # An alignment of 0 leaves glibc's mask with all bits: offset and address must then be the same.
+        # An alignment of 0 leaves glibc's mask with all bits.
         mask = (segment.align or 1 << 64) - 1
         if (segment.address - segment.offset) & mask:
+            demand = (
+                f"congruent modulo its alignment, {segment.align:#x}"
+                if segment.align
+                else "the same, as an alignment of 0 demands"
+            )
             return (
                 f"segment {segment.number} has file offset {segment.offset:#x} and address {segment.address:#x}, "
-                f"which are not congruent modulo its alignment, {segment.align:#x}"
+                f"which are not {demand}"
             )
     return ""
