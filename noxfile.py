@@ -62,3 +62,10 @@ def bench(session: nox.Session) -> None:
     """Measure builds against other ways to make the same layer; prints ratios, judges nothing."""
     session.install(".", "uv")
     session.run("python", "scripts/bench.py", *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Feed forged bytes to the readers: `-- SECONDS [TARGET...]`; without arguments, a minute for each."""
+    session.install(".", *_group("fuzz"))
+    session.run("python", "scripts/fuzz.py", *session.posargs)

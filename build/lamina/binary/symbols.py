@@ -20,6 +20,7 @@ from lamina.binary.versions import Asked
 
 _WEAK: Final = 2  # STB_WEAK
 _UNDEFINED: Final = 0  # SHN_UNDEF
+_UNVERSIONED: Final = frozenset({0, 1})  # VER_NDX_LOCAL, VER_NDX_GLOBAL
 
 #: C identifiers of CPython's name space; mangled names of C++ begin otherwise.
 _PYTHON: Final = re.compile(rb"(_?Py[A-Z_][A-Za-z0-9_]{0,250})\0")
@@ -48,7 +49,7 @@ def read_symbols(image: Image, dynamic: Dynamic, names: Names, asked: Sequence[A
     form = struct.Struct(image.header.order + ("IBxH16x" if wide else "I8xBxH"))
     versions = _versions(image, dynamic, len(content) // form.size, faults)
     bound: dict[int, list[int]] = defaultdict(list)
-    wanted = {need.number for need in asked}
+    wanted = {need.number for need in asked} - _UNVERSIONED
     undefined, defined = set(), set()
     is_python, table = _PYTHON.match, names.table
     for (name, info, section), version in zip(form.iter_unpack(content), versions, strict=False):
@@ -59,8 +60,10 @@ def read_symbols(image: Image, dynamic: Dynamic, names: Names, asked: Sequence[A
                 defined.add(name)
             elif info >> 4 != _WEAK:
                 undefined.add(name)
+    # Once a version, not once a need: forged needs can share one.
+    first = {number: _first(table, offsets) for number, offsets in bound.items()}
     return Symbols(
-        tuple(Need(need.library, need.version, _first(table, bound.get(need.number, ())), need.weak) for need in asked),
+        tuple(Need(need.library, need.version, first.get(need.number, ""), need.weak) for need in asked),
         tuple(sorted({names[name] for name in undefined})),
         tuple(sorted({text for name in defined if not _INIT.match(text := names[name])})),
     )
@@ -68,7 +71,7 @@ def read_symbols(image: Image, dynamic: Dynamic, names: Names, asked: Sequence[A
 
 def _first(table: bytes, offsets: Iterable[int]) -> str:
     # NUL sorts before all else, so that what follows a name does not disturb the order.
-    found = min((table[offset : offset + _LONG_ENOUGH] for offset in offsets), default=b"")
+    found = min(table[offset : offset + _LONG_ENOUGH] for offset in offsets)
     return found.partition(b"\0")[0].decode("utf-8", "backslashreplace")
 
 

@@ -260,6 +260,21 @@ def test_chains_of_versions_end(forge_elf: Forge, tag: int) -> None:
     assert len(elf.needs) + len(elf.defines) in {0x7FFF, 0x8000}
 
 
+def test_needs_that_share_a_version_index(forge_elf: Forge) -> None:
+    """4,000 needs of one index, and 20,000 symbols bound to it."""
+    versions = {f"V_{number}": () for number in range(3999)}
+    symbols = tuple(f"s{number:05}" for number in range(20_000))
+    content = bytearray(forge_elf(needs={"libc.so.6": {"V": symbols, **versions}}))
+    place = content.index(struct.pack("<HH", 1, 4000)) + 16
+    for number in range(4000):
+        struct.pack_into("<H", content, place + 16 * number + 6, 2)
+    started = time.process_time()
+    found, elf = looked(bytes(content))
+    assert time.process_time() - started < 1
+    assert found.damage == ""
+    assert [need.symbol for need in elf.needs] == ["s00000"] * 4000
+
+
 def test_a_link_beyond_the_file(forge_elf: Forge) -> None:
     content = forge_elf(literals=["\xff" * 64])
     place = content.index(b"\xc3\xbf\xc3\xbf")
