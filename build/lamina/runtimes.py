@@ -47,8 +47,8 @@ class Runtime(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     ``glibcxx`` and ``cxxabi`` are the highest symbol versions of libstdc++ that are certain; the ``_inferred`` ones,
     where there are any, are what newer images probably have. ``gcc`` is the highest version of libgcc_s, which differs
     by architecture. The loader looks in the folders of ``library_path`` (LD_LIBRARY_PATH) and ``system_folders``, in
-    their order. ``libraries_present`` and ``libraries_unverified`` hold sonames (``libz.so.1``), ``libraries_absent`` names
-    without a version (``libgomp``): absent in every version.
+    their order. ``libraries_present`` and ``libraries_unverified`` hold sonames (``libz.so.1``), ``libraries_absent``
+    names without a version (``libgomp``): absent in every version.
     """
 
     name: str

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import tomli
 
-from lamina.runtimes import Quotas, Runtime, Source, facts, quotas, runtimes
+from lamina.runtimes import ByArchitecture, Quotas, Runtime, Source, facts, quotas, runtimes
 
 AL2 = {
     "os": "Amazon Linux 2",
@@ -18,8 +18,9 @@ AL2 = {
     "cxxabi": (1, 3, 11),
     "glibcxx_inferred": None,
     "cxxabi_inferred": None,
+    "gcc": ByArchitecture((7, 0, 0), (7, 0, 0)),
+    "gcc_inferred": None,
     "sqlite": (3, 7, 17),
-    "openssl": (1, 0, 2),
 }
 AL2023 = {
     "os": "Amazon Linux 2023",
@@ -28,8 +29,9 @@ AL2023 = {
     "cxxabi": (1, 3, 13),
     "glibcxx_inferred": (3, 4, 33),
     "cxxabi_inferred": (1, 3, 15),
+    "gcc": ByArchitecture((7, 0, 0), (11, 0)),
+    "gcc_inferred": ByArchitecture((14, 0, 0), (14, 0, 0)),
     "sqlite": (3, 40),
-    "openssl": (3,),
 }
 SYSTEMS = {
     "python3.9": AL2,
@@ -52,12 +54,12 @@ PRESENT = {
         "libcrypt.so.1",
         "libffi.so.6",
         "libgcc_s.so.1",
-        "libssl.so.10",
         "libstdc++.so.6",
         "libz.so.1",
     },
     "Amazon Linux 2023": {
         "libbz2.so.1",
+        "libcrypto.so.3",
         "libffi.so.8",
         "libgcc_s.so.1",
         "liblzma.so.5",
@@ -84,12 +86,27 @@ ABSENT = {
         "libquadmath",
     },
 }
+OPENSSL = {  # what ssl is linked to; python3.10 and 3.11 cannot be linked to the 1.0.2 of their system (PEP 644)
+    "python3.9": (1, 0, 2),
+    "python3.10": (1, 1, 1),
+    "python3.11": (1, 1, 1),
+    "python3.12": (3,),
+    "python3.13": (3,),
+    "python3.14": (3,),
+}
+BOTH_OPENSSLS = {"libcrypto.so.1.1", "libcrypto.so.10", "libssl.so.1.1", "libssl.so.10"}
+GPU = set(
+    "libcublas libcublasLt libcuda libcudart libcudnn libcufft libcufile libcupti libcurand libcusolver libcusparse "
+    "libcusparseLt libnccl libnvJitLink libnvToolsExt libnvidia-ml libnvinfer libnvrtc".split()
+)
+LIBRARY_PATH = "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib"
 GLIBC_ITSELF = {
     "ld-linux-aarch64.so.1",
     "ld-linux-x86-64.so.2",
     "libc.so.6",
     "libdl.so.2",
     "libm.so.6",
+    "libmvec.so.1",
     "libpthread.so.0",
     "libresolv.so.2",
     "librt.so.1",
@@ -126,9 +143,14 @@ def test_versions_are_the_known_ones(name: str) -> None:
 
 @pytest.mark.parametrize("runtime", runtimes(), ids=lambda runtime: runtime.name)
 def test_libraries_are_the_known_ones(runtime: Runtime) -> None:
-    assert runtime.libraries_present == PRESENT[runtime.os] | GLIBC_ITSELF
-    assert runtime.libraries_unverified == UNVERIFIED[runtime.os]
-    assert runtime.libraries_absent == ABSENT[runtime.os]
+    own = {"libcrypto.so.10", "libssl.so.10"} if runtime.name == "python3.9" else set()
+    either = BOTH_OPENSSLS if runtime.openssl == (1, 1, 1) else set()
+    assert runtime.openssl == OPENSSL[runtime.name]
+    assert runtime.libraries_present == PRESENT[runtime.os] | GLIBC_ITSELF | own
+    assert runtime.libraries_unverified == UNVERIFIED[runtime.os] | either
+    assert runtime.libraries_absent == ABSENT[runtime.os] | GPU
+    assert ":".join(runtime.library_path) == LIBRARY_PATH
+    assert runtime.system_folders == ("/lib64", "/usr/lib64", "/lib", "/usr/lib")
 
 
 @pytest.mark.parametrize(
@@ -147,6 +169,11 @@ def test_libraries_are_the_known_ones(runtime: Runtime) -> None:
         ("python3.11", "libffi.so.8", "unverified"),
         ("python3.12", "libffi.so.8", "present"),
         ("python3.12", "libxml2.so.2", "unverified"),
+        ("python3.9", "libssl.so.10", "present"),
+        ("python3.11", "libssl.so.10", "unverified"),
+        ("python3.11", "libssl.so.1.1", "unverified"),
+        ("python3.12", "libssl.so.3", "present"),
+        ("python3.12", "libcuda.so.1", "absent"),
     ],
 )
 def test_library(runtime: str, soname: str, expected: str) -> None:
@@ -170,7 +197,9 @@ def test_what_is_not_certain_is_marked(runtime: Runtime) -> None:
     assert status(runtime.sources, "glibcxx") == {"certain"}
     assert status(runtime.sources, "libraries-absent") == {"certain"}
     assert status(runtime.sources, "python-full-version") == {"inferred"}
-    assert status(runtime.sources, "libraries-unverified") == {"unverified"}
+    either = {"inferred"} if runtime.openssl == (1, 1, 1) else set()
+    assert status(runtime.sources, "libraries-unverified") == {"unverified"} | either
+    assert status(runtime.sources, "gcc-inferred") == ({"inferred"} if runtime.gcc_inferred else set())
     assert status(runtime.sources, "glibcxx-inferred") == ({"inferred"} if runtime.glibcxx_inferred else set())
     assert status(runtime.sources, "cxxabi-inferred") == ({"inferred"} if runtime.cxxabi_inferred else set())
 

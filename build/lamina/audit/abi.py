@@ -99,7 +99,7 @@ def _other(item: Item, wrong: str, world: World, *, beside: bool) -> Finding:
     if beside:
         message = f"{base} {wrong}; {runtime.name} takes the module of its own beside it and never loads this file"
         return make("wrong-python-abi", item.path, message, f'Drop it: prune.drop = ["**/{base}"].', "note")
-    message = f"{base} {wrong}; {runtime.name} on Lambda imports {own}, .abi3.so and .so of its own only"
+    message = f"{base} {wrong}; {runtime.name} on Lambda imports only {own}, .abi3.so and .so"
     return make("wrong-python-abi", item.path, message, _take(item, world))
 
 

@@ -20,10 +20,17 @@ class Remedy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def helps(self, package: str, soname: str) -> bool:
         """Whether it is about this package and library."""
-        stem = soname.partition(".so")[0]
-        return self.package in {"*", package} and any(
-            stem.startswith(name[:-1]) if name.endswith("*") else stem == name for name in self.libraries
-        )
+        return self.package in {"*", package} and _among(soname, self.libraries)
+
+
+class Tried(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Libraries that code names only to see whether they are there."""
+
+    libraries: tuple[str, ...]
+
+    def has(self, soname: str) -> bool:
+        """Whether a soname is one of them."""
+        return _among(soname, self.libraries)
 
 
 class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
@@ -32,6 +39,7 @@ class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="keb
     pyc_magic: dict[str, int]
     glibc_marks: dict[str, tuple[int, int]]
     image_folders: dict[str, tuple[str, ...]]
+    tried: Tried
     remedies: tuple[Remedy, ...]
 
 
@@ -73,3 +81,8 @@ def exports() -> Exports:
     versions = next(line.removeprefix("# versions ").split() for line in lines if line.startswith("# versions "))
     rows = (line.split(" ", 1) for line in lines if not line.startswith("#"))
     return Exports(tuple(versions), {row[0]: row[1] for row in rows})
+
+
+def _among(soname: str, names: tuple[str, ...]) -> bool:
+    stem = soname.partition(".so")[0]
+    return any(stem.startswith(name[:-1]) if name.endswith("*") else stem == name for name in names)

@@ -6,7 +6,8 @@ that name is enough where the package imports the one that brings it, and a note
 
 Libraries that are only opened by a literal name (``dlopen``) are passed over in native code: of torch, opencv, pyarrow
 and numba most such names are tries at what a machine may have (CUDA, Vulkan, OpenCL, libnuma), each with a fallback. In
-Python sources a literal soname that the runtime is known to lack is a note, one for each package.
+Python sources a literal soname that the runtime is known to lack is a note, one for each package; GPU libraries are
+passed over there as well, for the same reason.
 """
 
 from __future__ import annotations
@@ -20,15 +21,14 @@ from lamina.audit.abi import suffix_of
 from lamina.audit.facts import facts
 from lamina.audit.loader import elsewhere, loadable
 from lamina.audit.model import Artefact, Item
-from lamina.audit.world import World, top_of
+from lamina.audit.world import World, inside, top_of
 from lamina.binary.model import MACHINES, Elf
 from lamina.findings import Finding, Severity, make
 from lamina.part.source import resolve as names_of
 
 _MUSL = re.compile(r"libc\.musl-\w+\.so\.1|(?:.*/)?ld-musl-\w+\.so\.1")
 _LIBPYTHON = re.compile(r"libpython(\d+\.\d+)[a-z]*\.so(?:\.1\.0)?")
-_SONAME = re.compile(r"lib[\w+-]+(?:\.\d+)*\.so(?:\.\d+)*")
-_PACKAGES = re.compile(r"(?:^|.*/)(?:site-packages|dist-packages|python)/")
+_SONAME = re.compile(r"lib[\w+-]+(?:\.\d+)*\.so(?:\.\d+)+")
 #: How many names a note lists.
 _NAMED = 3
 _RANK: Mapping[Severity, int] = {"error": 0, "warning": 1, "note": 2}
@@ -92,21 +92,27 @@ def _judged(item: Item, elf: Elf, name: str, world: World, code: _Code) -> _Miss
     if others:
         if _loaded_before(item, others, world, code):
             return None
-        where = world.files[others[0]].path
-        message = f"{owner} needs {name}, which the loader does not find; {where} is one, if it is loaded before"
-        hint = f"Import {top_of(world.files[others[0]])} before {owner}, and prove it with proof.imports."
-        return _miss(item, "note", message, hint)
+        other = world.files[others[0]]
+        message = f"{owner} needs {name}, which the loader does not find; {other.path} is one, if it is loaded before"
+        top = top_of(other)
+        first = (
+            f"Import {top} before {owner}, and prove it"
+            if top.isidentifier() and top != owner
+            else "Prove that it loads"
+        )
+        return _miss(item, "note", message, f"{first}: proof.imports in the recipe.")
     presence = "absent" if world.complete else runtime.library(name)
-    if presence != "absent":
-        message = f"{owner} needs {name}; whether {runtime.name} on Lambda has it, nobody has verified"
-        return _miss(item, "warning", message, _remedy(owner, name))
-    lacks = "the image does not have" if world.complete else f"{runtime.name} on Lambda does not have"
     severity = _severity(item, world, code)
-    why = {
+    after = {
         "note": "; the package goes on without this module",
         "warning": "; other native code opens this file by name",
     }
-    return _miss(item, severity, f"{owner} needs {name}, which {lacks}{why.get(severity, '')}", _remedy(owner, name))
+    if presence != "absent":
+        message = f"{owner} needs {name}; whether {runtime.name} on Lambda has it, nobody has verified"
+        why = after["note"] if severity == "note" else ""
+        return _miss(item, "note" if severity == "note" else "warning", message + why, _remedy(owner, name))
+    lacks = "the image does not have" if world.complete else f"{runtime.name} on Lambda does not have"
+    return _miss(item, severity, f"{owner} needs {name}, which {lacks}{after.get(severity, '')}", _remedy(owner, name))
 
 
 def _miss(item: Item, severity: Severity, message: str, hint: str) -> _Miss:
@@ -115,10 +121,9 @@ def _miss(item: Item, severity: Severity, message: str, hint: str) -> _Miss:
 
 def _severity(item: Item, world: World, code: _Code) -> Severity:
     """A note for an extension imported only where its absence is handled; a warning for a plug-in of native code."""
-    suffix = suffix_of(item.path)
+    suffix = suffix_of(inside(item))
     if suffix is not None:
-        dotted = _PACKAGES.sub("", suffix.module).replace("/", ".")
-        return "note" if code.optional.get(dotted) else "error"
+        return "note" if code.optional.get(suffix.module.replace("/", ".")) else "error"
     base = posixpath.basename(item.path)
     if any(base in strings for strings in code.strings.values()):
         return "error"
@@ -146,7 +151,7 @@ def _code(world: World) -> _Code:
             continue
         owner = world.owner(item)
         strings.setdefault(owner, set()).update(text for text in item.source.strings if ".so" in text)
-        module = _PACKAGES.sub("", item.path).rpartition(".")[0].replace("/", ".")
+        module = inside(item).rpartition(".")[0].replace("/", ".")
         package = module.endswith(".__init__")
         for imported in item.source.imports:
             for name in names_of(imported, module.removesuffix(".__init__"), package):
@@ -172,7 +177,7 @@ def _literals(artefact: Artefact, world: World) -> Iterator[Finding]:
     asked: dict[str, dict[str, str]] = {}
     for item in artefact.items:
         for text in item.source.strings if item.source is not None else ():
-            if ".so" not in text or not _SONAME.fullmatch(text) or text in world.named:
+            if ".so" not in text or not _SONAME.fullmatch(text) or text in world.named or facts().tried.has(text):
                 continue
             if world.target.runtime.library(text) == "absent":
                 asked.setdefault(world.owner(item), {}).setdefault(text, item.path)

@@ -12,6 +12,7 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from lamina.audit.facts import facts
 from lamina.audit.model import Item
 from lamina.binary.model import ET_DYN, ET_EXEC, Elf
 
@@ -62,7 +63,8 @@ def elsewhere(world: World, elf: Elf, name: str) -> tuple[str, ...]:
 def _search(world: World, place: str, elf: Elf, rpath: list[str]) -> Iterator[tuple[str, str]]:
     """The names that are found from one library, given the folders that come before all others."""
     runtime = world.target.runtime
-    ordered = [*rpath, *runtime.library_path, *_folders(elf.runpath, place, world), *runtime.system_folders]
+    system = [*runtime.system_folders, *(facts().image_folders[world.target.architecture] if world.complete else ())]
+    ordered = [*rpath, *runtime.library_path, *_folders(elf.runpath, place, world), *system]
     for name in dict.fromkeys(elf.needed):
         if "/" in name:
             path = _expanded(name, place, world) or posixpath.join("/var/task", name)

@@ -17,8 +17,8 @@ from lamina.target import Target
 
 #: How many links the kernel follows on one path (Linux, path_resolution(7)).
 _MOST_LINKS = 40
-#: The folder of packages in a layer (``python/``, or below ``lib/python3.X``) or in an image.
-_PACKAGES = re.compile(r"(?:^|.*/)(?:site-packages|dist-packages|python)/(?=[^/])")
+#: The folders that packages stand in, in every kind of artefact.
+_PACKAGES = re.compile(r"/.*/(?:site|dist)-packages/|/opt/python/|/var/task/|/opt/|/")
 
 
 class World(NamedTuple):
@@ -103,13 +103,17 @@ def world_of(artefacts: Sequence[Artefact], target: Target) -> World:
     return world._replace(linked=resolve(world))
 
 
+def inside(item: Item) -> str:
+    """The path of a file in the folder of packages that it stands in: ``numpy/core/x.so``."""
+    return _PACKAGES.sub("", item.place, count=1)
+
+
 def top_of(item: Item) -> str:
     """The top-level package or module in which a file lies: ``torch`` for ``python/torch/lib/libtorch.so``.
 
     ``numpy.libs`` is numpy's: auditwheel puts the libraries of a wheel there.
     """
-    inside = _PACKAGES.sub("", item.path, count=1) if _PACKAGES.match(item.path) else item.path
-    top, _, rest = inside.partition("/")
+    top, _, rest = inside(item).partition("/")
     return top.removesuffix(".libs") if rest else top.partition(".")[0]
 
 
