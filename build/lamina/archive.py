@@ -58,7 +58,7 @@ def directory(path: Path, filename: str, buffer: mmap.mmap) -> tuple[Entry, ...]
         IntegrityError: not a readable zip, or one whose headers contradict its directory.
         UnsafeWheelError: an entry that no installer may unpack; a bomb.
     """
-    infos, end = _read(path, filename)
+    infos, end = read_directory(path, filename)
     entries = []
     folders = []
     reached = 0
@@ -67,7 +67,7 @@ def directory(path: Path, filename: str, buffer: mmap.mmap) -> tuple[Entry, ...]
         with naming(filename, name):
             check_name(name)
             _check_kind(info)
-            offset = _data_offset(info, buffer)
+            offset = data_offset(info, buffer)
             if info.header_offset < reached or offset + info.compress_size > end:
                 raise UnsafeWheelError("its data overlaps another entry or the directory")
             reached = offset + info.compress_size
@@ -105,8 +105,13 @@ def content(buffer: mmap.mmap, entry: Entry, filename: str) -> Iterator[bytes]:
         )
 
 
-def _read(path: Path, filename: str) -> tuple[list[ZipInfo], int]:
-    """The directory as it stands, and where it begins in the file; both only held against what is too much."""
+def read_directory(path: Path, filename: str) -> tuple[list[ZipInfo], int]:
+    """The directory as it stands, and where it begins in the file; both only held against what is too much.
+
+    Raises:
+        IntegrityError: not a readable zip.
+        UnsafeWheelError: a bomb.
+    """
     import zipfile
 
     try:
@@ -184,11 +189,14 @@ def _check_kind(info: ZipInfo) -> None:
         raise UnsafeWheelError(f"{info.file_size:,} bytes; no file of a layer can have more than {MOST_FILE_BYTES:,}")
 
 
-def _data_offset(info: ZipInfo, buffer: mmap.mmap) -> int:
+def data_offset(info: ZipInfo, buffer: mmap.mmap) -> int:
     """Where the entry's data begins, after its local header, which must tell the same as the directory.
 
     Readers that go through the file from its start believe the local headers. Where the two differ, such a reader
     would see another wheel than we do.
+
+    Raises:
+        IntegrityError: there is no local header, or it contradicts the directory.
     """
     start = info.header_offset
     header = buffer[start : start + _LOCAL.size]

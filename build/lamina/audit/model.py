@@ -25,7 +25,8 @@ class Item(NamedTuple):
 
     ``path`` is as findings state it: relative to the artefact (``python/numpy/__init__.py``). ``place`` is where it
     stands when the function runs (``/opt/python/numpy/__init__.py``). ``size`` is in bytes, unpacked. ``mode`` are the
-    permission bits, ``None`` where the artefact states none. ``magic`` are the first four bytes of a ``.pyc`` file.
+    permission bits, ``None`` where the artefact states none. ``magic`` are the first four bytes of a ``.pyc`` file. A
+    ``script`` begins with ``#!``.
     """
 
     path: str
@@ -37,6 +38,7 @@ class Item(NamedTuple):
     binary: Binary | None = None
     source: Source | None = None
     magic: bytes = b""
+    script: bool = False
 
 
 class Package(NamedTuple):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import configparser
 import hashlib
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
+from types import MappingProxyType
 from typing import IO, NamedTuple
 
 from lamina import wheel as wheels
@@ -17,6 +17,7 @@ from lamina.binary.look import is_native, look
 from lamina.binary.model import Binary
 from lamina.errors import IntegrityError, UnsafeWheelError
 from lamina.part import model
+from lamina.part.points import read_lines, to_point
 from lamina.part.scan import scan
 from lamina.part.source import Source
 from lamina.zipformat import DEFLATED, STORED, local_header
@@ -24,12 +25,14 @@ from lamina.zipformat import DEFLATED, STORED, local_header
 #: A function that turns bytes into a raw deflate stream, the same on every host; see :func:`libdeflate`.
 Compress = Callable[[bytes], bytes]
 
+#: Where a layer has the installation schemes of a wheel, relative to ``/opt``; headers have no place in one.
+SCHEMES: Mapping[str, str | None] = MappingProxyType(
+    {"purelib": "python/", "platlib": "python/", "scripts": "bin/", "data": "", "headers": None}
+)
 #: Names of licence files at the root of a ``.dist-info`` folder, from before PEP 639 gave them a folder of their own.
 _LICENCE = re.compile(r"(?i)(licen[cs]e|copying|notice|authors|copyright)[^/]*")
 #: Metadata that stays whatever a wheel calls a licence.
 _KEPT = frozenset({"METADATA", "WHEEL", "RECORD", "entry_points.txt", "top_level.txt"})
-#: ``module:object.attribute``, extras left out (entry points specification, data model).
-_REFERENCE = re.compile(r"(?P<module>[\w.]+)\s*(:\s*(?P<attribute>[\w.]+)\s*)?(\[.*\])?$")
 #: The reader of a larger source file gains nothing: it is generated data. Scripts are read whole up to this size.
 _MOST_SOURCE_BYTES = 16 * 1024**2
 #: Above this size a stored entry stays stored: libdeflate works on whole buffers.
@@ -165,13 +168,12 @@ def _places(wheel: wheels.Wheel) -> Iterator[_Place]:
         else:
             scheme, _, inner = rest.partition("/")
             script = scheme == "scripts"
-            roots = {"purelib": "python/", "platlib": "python/", "scripts": "bin/", "data": "", "headers": None}
-            if scheme not in roots or not inner:
+            if scheme not in SCHEMES or not inner:
                 raise UnsafeWheelError(
                     f"{wheel.filename}: {entry.name!r}: {scheme!r} is no installation scheme",
                     hint="A wheel's .data folder holds purelib, platlib, scripts, data and headers only.",
                 )
-            root = roots[scheme]
+            root = SCHEMES[scheme]
             path = "" if root is None else root + inner
         if path and taken.setdefault(path, entry.name) != entry.name:
             raise UnsafeWheelError(
@@ -285,20 +287,17 @@ def _entry_points(wheel: wheels.Wheel) -> Iterator[model.EntryPoint]:
     if content is None:
         return
     where = f"{wheel.filename}: {wheel.dist_info}/entry_points.txt"
-    parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=False)
-    parser.optionxform = str  # type: ignore[assignment, method-assign]  # names keep their case
     try:
-        parser.read_string(content.decode("utf-8"))
-    except (configparser.Error, UnicodeDecodeError) as error:
+        lines = read_lines(content)
+    except ValueError as error:
         first = str(error).splitlines()[0]
         raise IntegrityError(f"{where}: cannot be read: {first}", hint="Lock another version.") from error
-    for group in sorted(parser.sections()):
-        for name, value in sorted(parser.items(group)):
-            match = _REFERENCE.match(value.strip())
-            if group in model.COMMAND_GROUPS:
-                if match is None or not match["attribute"] or not name or "/" in name:
-                    raise IntegrityError(f"{where}: {name} = {value}: is no command", hint="Lock another version.")
-                with naming(where, name):
-                    check_name(f"bin/{name}")
-            if match is not None:
-                yield model.EntryPoint(group, name, match["module"], match["attribute"] or "")
+    for group, name, value in lines:
+        point = to_point(group, name, value)
+        if group in model.COMMAND_GROUPS:
+            if point is None or not point.attribute or not name or "/" in name:
+                raise IntegrityError(f"{where}: {name} = {value}: is no command", hint="Lock another version.")
+            with naming(where, name):
+                check_name(f"bin/{name}")
+        if point is not None:
+            yield point
