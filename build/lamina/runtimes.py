@@ -49,6 +49,8 @@ class Runtime(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     by architecture. The loader looks in the folders of ``library_path`` (LD_LIBRARY_PATH) and ``system_folders``, in
     their order. ``libraries_present`` and ``libraries_unverified`` hold sonames (``libz.so.1``), ``libraries_absent``
     names without a version (``libgomp``): absent in every version.
+    ``modules`` are the top-level modules that a function can import beside the standard library,
+    ``modules_unverified`` those of which nobody has looked whether the managed runtime has them.
     """
 
     name: str
@@ -71,6 +73,8 @@ class Runtime(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     libraries_absent: frozenset[str]
     library_path: tuple[str, ...]
     system_folders: tuple[str, ...]
+    modules: frozenset[str]
+    modules_unverified: frozenset[str]
     sources: tuple[Source, ...]
 
     @property

@@ -1,0 +1,249 @@
+"""Imports that nothing can satisfy: neither the artefacts of the stack, nor the standard library, nor the runtime.
+
+In a function's own modules each is told: an error where it fails when the module is imported, a warning where it stands
+inside a function. What stands under ``try`` or a condition is meant to be optional, and nothing is said of it. Packages
+hold much that is never imported (back ends, plug-ins, scripts), so only what runs when they are imported counts there
+(:mod:`lamina.audit.reach`), and of each package there is one note a missing module.
+
+Own modules are those of a function that belong to no distribution. Where the metadata of the distributions in it is
+gone, a top-level folder with native modules, a ``py.typed``, or the name of a well-known distribution is taken for
+someone else's.
+
+What cannot be told: modules that code puts into ``sys.modules`` or finds by hooks under computed names, and what is on
+the path by the environment variable ``PYTHONPATH``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from lamina.audit.model import ROOTS, Artefact, Item
+from lamina.audit.modules import Modules, is_module
+from lamina.audit.names import distribution_of, is_differing, removed, system_of
+from lamina.audit.reach import reached
+from lamina.findings import Finding, make
+from lamina.part.source import Import, Source, resolve
+
+#: Run by test runners, installers or command lines, never by a function.
+_ASIDE = re.compile(
+    r"(?:^|/)(?:tests?|testing|_testing|conftest\.py|setup\.py|test_[^/]*\.py|[^/]*_tests?\.py|__main__\.py)(?:/|$)"
+)
+#: With these a module can be the parent of modules of which there is no file.
+_MAKERS = frozenset({"__path__", "exec", "spec_from_file_location"})
+#: There whatever the files are, or seen by type checkers only.
+_ALWAYS = frozenset({"__main__", "_typeshed"})
+_NAMESPACE_CODE = re.compile(r"python/|(?:lib|lib64)/python3\.\d+/site-packages/")
+
+
+class _Missing(NamedTuple):
+    """A module that is not there, and the words in which Python will say so."""
+
+    name: str
+    words: str
+
+
+class _Noted(NamedTuple):
+    files: int
+    path: str
+    missing: _Missing
+
+
+def check_imports(artefact: Artefact, modules: Modules) -> Iterator[Finding]:
+    """``missing-import`` for one artefact of a stack, whose modules together are ``modules``."""
+    finder = _Finder(modules)
+    owners = {path: package.name for package in artefact.packages for path in package.files}
+    own = _own(artefact, owners)
+    reach = reached(modules)
+    noted: dict[tuple[str, str], _Noted] = {}
+    for item in artefact.items:
+        if not is_module(item):
+            continue
+        if item.path in own:
+            yield from _own_findings(item, finder)
+        elif item.place in reach and not _ASIDE.search(item.place.removeprefix(ROOTS[artefact.kind])):
+            owner = owners.get(item.path) or _top(artefact, item)
+            for missing in finder.noted(item):
+                key = (owner, missing.name)
+                known = noted.get(key)
+                noted[key] = (
+                    _Noted(known.files + 1, known.path, known.missing) if known else _Noted(1, item.path, missing)
+                )
+    for (owner, _), note in sorted(noted.items()):
+        yield _note(owner, note, modules)
+
+
+class _Finder:
+    """What is missing, with what it takes to tell that code makes a module itself."""
+
+    def __init__(self, modules: Modules) -> None:
+        self.modules = modules
+        self._literals: dict[str, frozenset[str]] = {}
+
+    def missing(self, item: Item, imported: Import) -> Iterator[_Missing]:
+        """What one import of a module does not find."""
+        name, is_package = self.modules.name_of(item.place)
+        names = resolve(imported, name, is_package)
+        if not names:
+            if imported.level and name:
+                alone = "." not in name and not is_package
+                end = "with no known parent package" if alone else "beyond top-level package"
+                yield _Missing("." * imported.level + imported.module, f"attempted relative import {end}")
+            return
+        base, *members = names
+        gone = self.modules.missing(base)
+        if gone:
+            if gone not in _ALWAYS and not self._is_made(gone):
+                yield _Missing(gone, self._words(gone))
+            return
+        found = self.modules.find(base)
+        for member in members if found is not None and found.kind == "namespace" else ():
+            if self.modules.find(member) is None and not self._is_made(member):
+                parent, _, last = member.rpartition(".")
+                yield _Missing(member, f"cannot import name {last!r} from {parent!r} (unknown location)")
+
+    def noted(self, item: Item) -> set[_Missing]:
+        """What a module of a package does not find when it is imported; nothing that is of other systems."""
+        source = item.source
+        name, is_package = self.modules.name_of(item.place)
+        found: set[_Missing] = set()
+        if source is None or _suppresses(source):
+            return found
+        for imported in source.imports:
+            if imported.guarded or imported.lazy or not resolve(imported, name, is_package):
+                continue
+            for missing in self.missing(item, imported):
+                top = missing.name.partition(".")[0]
+                if not system_of(top) and top not in self.modules.unverified:
+                    found.add(missing)
+        return found
+
+    def _words(self, gone: str) -> str:
+        parent = gone.rpartition(".")[0]
+        found = self.modules.find(parent) if parent else None
+        end = f"; {parent!r} is not a package" if found is not None and found.kind == "module" else ""
+        return f"No module named {gone!r}{end}"
+
+    def _is_made(self, name: str) -> bool:
+        """Whether code may make this module without a file: its parent has ways to, or a literal near it names it."""
+        parent, _, last = name.rpartition(".")
+        found = self.modules.find(parent) if parent else None
+        if found is None or found.kind == "namespace":
+            return False
+        source = self.modules.source(found)
+        if source is None or not source.readable or not _MAKERS.isdisjoint(source.calls):
+            return True
+        literals = self._spelled(name.partition(".")[0])
+        return name in literals or f".{last}" in literals
+
+    def _spelled(self, top: str) -> frozenset[str]:
+        """The literals of all modules of one top-level package that may reach ``sys.modules``."""
+        if top not in self._literals:
+            found: set[str] = set()
+            for item in self.modules.items.values():
+                source = item.source
+                if source is None or all(imported.module != "sys" for imported in source.imports):
+                    continue
+                if self.modules.name_of(item.place)[0].partition(".")[0] == top:
+                    found.update(source.strings)
+            self._literals[top] = frozenset(found)
+        return self._literals[top]
+
+
+def _suppresses(source: Source) -> bool:
+    """Whether an import may stand in ``with suppress(ImportError)``, of which the facts say nothing."""
+    return any(imported.module == "contextlib" and "suppress" in imported.names for imported in source.imports)
+
+
+def _own(artefact: Artefact, owners: dict[str, str]) -> frozenset[str]:
+    """The paths of a function's own modules, tests left out."""
+    if artefact.kind != "function":
+        return frozenset()
+    foreign = {
+        _top(artefact, item)
+        for item in artefact.items
+        if "/" in item.path and (item.path.endswith((".so", "/py.typed")) or is_differing(_top(artefact, item)))
+    }
+    return frozenset(
+        item.path
+        for item in artefact.items
+        if item.path not in owners
+        and _top(artefact, item) not in foreign
+        and not _ASIDE.search(item.path.rpartition("/")[2] if "/" not in item.path else item.path)
+    )
+
+
+def _top(artefact: Artefact, item: Item) -> str:
+    """The top-level name that a file belongs to."""
+    inside = item.place.removeprefix(ROOTS[artefact.kind])
+    return _NAMESPACE_CODE.sub("", inside, count=2).partition("/")[0].partition(".")[0]
+
+
+def _own_findings(item: Item, finder: _Finder) -> Iterator[Finding]:
+    source = item.source
+    found: dict[_Missing, bool] = {}
+    for imported in source.imports if source is not None else ():
+        if not imported.guarded:
+            for missing in finder.missing(item, imported):
+                found[missing] = found.get(missing, True) and imported.lazy
+    for missing, lazy in found.items():
+        when = "when the function that imports it is called" if lazy else "when the module is imported"
+        top = missing.name.partition(".")[0]
+        modules = finder.modules
+        there = modules.find(top)
+        unverified = there is not None and there.kind == "unverified"
+        yield make(
+            "missing-import",
+            item.path,
+            f"{missing.words}: {item.path} imports it and will fail, {when}; {_absent(missing, modules)}",
+            _hint(missing, modules),
+            severity="warning" if lazy or unverified or (source is not None and _suppresses(source)) else None,
+        )
+
+
+def _absent(missing: _Missing, modules: Modules) -> str:
+    top = missing.name.partition(".")[0]
+    if not top:
+        return "Lambda imports a handler at the root of the zip as a module of no package"
+    if system := system_of(top):
+        return f"it exists on {system} only"
+    if last := removed(top, modules.python):
+        return f"CPython has it up to {last}"
+    found = modules.find(top)
+    if found is not None and found.kind == "unverified":
+        return f"Lambda's images have it, and nobody has looked whether the managed {modules.runtime} does"
+    return f"neither the function, nor its layers, nor {modules.runtime} have it"
+
+
+def _hint(missing: _Missing, modules: Modules) -> str:
+    top = missing.name.partition(".")[0]
+    if not top:
+        return f"Import it by its full name: import {missing.name.lstrip('.') or 'the module'}, without the dots."
+    if system_of(top):
+        return "Import it under a condition (if sys.platform == ...), or leave the module that imports it out."
+    found = modules.find(top)
+    if found is not None and found.kind != "unverified" and not is_differing(missing.name):
+        return f"Add the file of {missing.name} to function.source, or correct the import."
+    if last := removed(top, modules.python):
+        return f"Replace it: it went after CPython {last}; or use a runtime up to that version."
+    name = distribution_of(missing.name)
+    return (
+        f"Add {name} to the recipe's requirements, or audit the function together with the layer that has it; "
+        "a module of your own belongs into function.source."
+    )
+
+
+def _note(owner: str, note: _Noted, modules: Modules) -> Finding:
+    missing = note.missing
+    times = f", as do {note.files - 1:,} more of its files" if note.files > 1 else ""
+    top = missing.name.partition(".")[0]
+    last = removed(top, modules.python)
+    why = f" (CPython has it up to {last})" if last else ""
+    message = f"{missing.words}{why}: {owner} imports it in {note.path}{times}, outside of try"
+    if modules.find(top) is not None and not last:
+        hint = f"Where this part of {owner} is used, choose versions that fit together: {top} has no {missing.name}."
+    else:
+        name = distribution_of(missing.name)
+        hint = f"Where the function uses this part of {owner}, add {name} to the recipe's requirements."
+    return make("missing-import", note.path, message, hint, severity="note")
