@@ -18,7 +18,7 @@ function runs them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from lamina.findings import Finding, make
@@ -34,23 +34,27 @@ _INSTALLATION = frozenset({"distribution", "files", "get_distribution"})
 _POINTS = frozenset({"entry_points", "iter_entry_points"})
 
 
-class _Gone(NamedTuple):
-    """A distribution of the layer without a file of its metadata; ``path`` is that file's, relative to ``python/``."""
+class Gone(NamedTuple):
+    """A distribution without a file of its metadata.
+
+    ``path`` is that file's, relative to the folder that modules are imported from. ``by`` is the rule that dropped it.
+    ``points`` are ``None`` where nobody can know them any more.
+    """
 
     name: str
     path: str
     by: str
-    points: frozenset[tuple[str, str]]
+    points: frozenset[tuple[str, str]] | None
 
 
-class _Need(NamedTuple):
+class Need(NamedTuple):
     """One ask for something that is gone; ``asked`` is ``None`` where it may be any distribution."""
 
     lazy: bool
     path: str
     call: str
     group: str
-    asked: _Gone | None
+    asked: Gone | None
 
 
 def check_metadata(parts: Sequence[tuple[Index, Facts]], decisions: Sequence[Sequence[Decision]]) -> Iterator[Finding]:
@@ -64,18 +68,19 @@ def check_metadata(parts: Sequence[tuple[Index, Facts]], decisions: Sequence[Seq
         return
     for (index, facts), said in zip(parts, decisions, strict=True):
         dropped = {decision.path for decision in said if decision.dropped}
-        needs: dict[tuple[str, str], _Need] = {}
+        first: dict[tuple[str, str], Need] = {}
         for path, source in facts.sources.items():
             if not source.asks or path in dropped or not path.startswith(_ROOT):
                 continue
-            for need in _needs(index, path, source, metadata, points):
+            for need in needs(index.name, path, path.removeprefix(_ROOT), source, metadata, points):
                 key = (need.asked.name if need.asked else "", need.group)
-                if key not in needs or need[:2] < needs[key][:2]:
-                    needs[key] = need
-        yield from (_finding(index, need, len(metadata)) for _, need in sorted(needs.items(), key=lambda item: item[0]))
+                if key not in first or need[:2] < first[key][:2]:
+                    first[key] = need
+        for _, need in sorted(first.items(), key=lambda item: item[0]):
+            yield needed(index.name, need, len(metadata), _kept_by_recipe(need))
 
 
-def _gone(parts: Sequence[tuple[Index, Facts]], decisions: Sequence[Sequence[Decision]], file: str) -> dict[str, _Gone]:
+def _gone(parts: Sequence[tuple[Index, Facts]], decisions: Sequence[Sequence[Decision]], file: str) -> dict[str, Gone]:
     """The distributions of which code ships, but not this file of their metadata; by canonical name."""
     found = {}
     for (index, facts), said in zip(parts, decisions, strict=True):
@@ -85,34 +90,42 @@ def _gone(parts: Sequence[tuple[Index, Facts]], decisions: Sequence[Sequence[Dec
             points = frozenset(
                 (point.group, point.name) for point in facts.entry_points if point.group not in COMMAND_GROUPS
             )
-            found[canonical(index.name)] = _Gone(index.name, path.removeprefix(_ROOT), by, points)
+            found[canonical(index.name)] = Gone(index.name, path.removeprefix(_ROOT), by, points)
     return found
 
 
-def _needs(
-    index: Index, path: str, source: Source, metadata: dict[str, _Gone], points: Sequence[_Gone]
-) -> Iterator[_Need]:
-    """What one source asks for and does not get."""
-    inside = path.removeprefix(_ROOT)
+def needs(
+    asker: str, path: str, inside: str, source: Source, metadata: Mapping[str, Gone], points: Sequence[Gone]
+) -> Iterator[Need]:
+    """What one source asks for and does not get; ``inside`` is its path in the folder that it is imported from."""
     for ask in source.asks:
         if ask.lazy and _COMMAND_LINE.search(inside):
             continue
         if ask.call in _POINTS:
-            for gone in points:
-                names = {name for group, name in gone.points if group == ask.name}
-                if names and not (ask.picked and names.isdisjoint(source.strings)):
-                    yield _Need(ask.lazy, path, ask.call, ask.name, gone)
+            yield from (Need(ask.lazy, path, ask.call, ask.name, gone) for gone in _pointed(asker, ask, source, points))
             continue
         asked = metadata.get(_distribution(ask, inside))
-        own = asked is not None and asked.name == index.name
+        own = asked is not None and asked.name == asker
         if ask.handled and not (own and ask.call == "version" and not ask.lazy):
             continue
         if own and ask.lazy and ask.call in _INSTALLATION:
             continue
         if asked is not None:
-            yield _Need(ask.lazy, path, ask.call, "", asked)
+            yield Need(ask.lazy, path, ask.call, "", asked)
         elif not ask.name and metadata:
-            yield _Need(ask.lazy, path, ask.call, "", None)
+            yield Need(ask.lazy, path, ask.call, "", None)
+
+
+def _pointed(asker: str, ask: Ask, source: Source, points: Sequence[Gone]) -> Iterator[Gone]:
+    """Those whose entry points an ask for a group would find."""
+    for gone in points:
+        if gone.points is None:  # nobody knows which: a group of its own bears its name, or it asks for it itself
+            if ask.name and (gone.name == asker or canonical(ask.name.partition(".")[0]) == gone.name):
+                yield gone
+            continue
+        names = {name for group, name in gone.points if group == ask.name}
+        if names and not (ask.picked and names.isdisjoint(source.strings)):
+            yield gone
 
 
 def _distribution(ask: Ask, path: str) -> str:
@@ -127,17 +140,22 @@ def _distribution(ask: Ask, path: str) -> str:
     return canonical(found[0]) if found else ""
 
 
-def _finding(index: Index, need: _Need, gone: int) -> Finding:
+def needed(asker: str, need: Need, gone: int, hint: str) -> Finding:
+    """The finding for one need of a distribution; ``gone`` says of how many the metadata is."""
     at = "at run time" if need.lazy else "when it is imported"
     if need.asked is None:
         whom = "all distributions" if need.call == "packages_distributions" else "distributions whose names it computes"
-        message = f"{index.name} asks for the metadata of {whom}, {at} ({need.call}); that of {gone:,} is gone"
-        hint = 'Set prune.metadata = "minimal", or prune.keep = ["*.dist-info/METADATA"].'
+        message = f"{asker} asks for the metadata of {whom}, {at} ({need.call}); that of {gone:,} is gone"
         return make("metadata-needed", need.path, message, hint)
     asked = need.asked
-    whom = "itself" if asked.name == index.name else asked.name
+    whom = "itself" if asked.name == asker else asked.name
     what = f"entry points, those of {whom} in {need.group}," if need.group else f"the metadata of {whom},"
-    message = f"{index.name} asks for {what} {at} ({need.call}), and {asked.path} is gone"
-    keep = f'prune.keep = ["{asked.path}"]'
-    hint = f'Set prune.metadata = "minimal", or {keep}.' if asked.by == "metadata" else f"Keep it: {keep}."
+    message = f"{asker} asks for {what} {at} ({need.call}), and {asked.path} is gone"
     return make("metadata-needed", need.path, message, hint)
+
+
+def _kept_by_recipe(need: Need) -> str:
+    if need.asked is None:
+        return 'Set prune.metadata = "minimal", or prune.keep = ["*.dist-info/METADATA"].'
+    keep = f'prune.keep = ["{need.asked.path}"]'
+    return f'Set prune.metadata = "minimal", or {keep}.' if need.asked.by == "metadata" else f"Keep it: {keep}."

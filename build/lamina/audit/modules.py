@@ -41,8 +41,8 @@ class Modules:
 
     def __init__(self, artefacts: Sequence[Artefact], target: Target, provided: Iterable[str] = ()) -> None:
         """Gather the files of all artefacts. ``provided`` are distributions that are there beside them."""
+        self.target = target
         self.python = target.runtime.python
-        self.architecture = target.architecture
         self.runtime = target.runtime.name
         version = "{}.{}".format(*self.python)
         tag = "cpython-{}{}-{}-linux-gnu".format(*self.python, target.architecture)
@@ -67,7 +67,8 @@ class Modules:
         self.roots += tuple(self._added(self.roots))
         self.unverified = target.runtime.modules_unverified
         self._given = target.runtime.modules | standard_library(self.python)
-        packages = {package.name: package for artefact in artefacts for package in artefact.packages}
+        self.artefacts = tuple(artefacts)
+        packages = {package.name for artefact in artefacts for package in artefact.packages}
         for name in map(canonical, provided):
             if name not in packages:
                 self._given |= modules_of(name)
@@ -95,12 +96,14 @@ class Modules:
                 return ""
         return ""
 
+    def inside(self, place: str) -> str:
+        """The path of a file relative to the folder of ``sys.path`` that it is imported from; empty outside."""
+        root = max((root for root in self.roots if place.startswith(root + "/")), key=len, default=None)
+        return place[len(root) + 1 :] if root is not None else ""
+
     def name_of(self, place: str) -> tuple[str, bool]:
         """The dotted name under which a file is imported, and whether it is a package; empty outside ``sys.path``."""
-        root = max((root for root in self.roots if place.startswith(root + "/")), key=len, default=None)
-        if root is None:
-            return "", False
-        folder, _, file = place[len(root) + 1 :].rpartition("/")
+        folder, _, file = self.inside(place).rpartition("/")
         stem = file.partition(".")[0]
         dotted = folder.replace("/", ".")
         if stem == "__init__":

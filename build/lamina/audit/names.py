@@ -81,6 +81,11 @@ def is_differing(module: str) -> bool:
     return module in _facts().distributions
 
 
+def differing() -> dict[str, str]:
+    """Modules and the distributions that bring them, where the names differ."""
+    return _facts().distributions
+
+
 def modules_of(distribution: str) -> frozenset[str]:
     """The top-level modules that a distribution brings by its name alone: the differing ones, else its own name."""
     name = canonical(distribution)

@@ -28,7 +28,10 @@ def artefact(kind: ArtefactKind, files: Mapping[str, str], packages: Mapping[str
         Item(path, root + path, len(text), source=scan(text.encode()) if path.endswith(".py") else None)
         for path, text in files.items()
     )
-    held = tuple(Package(name, "1.0", "", (), True, (), frozenset(paths)) for name, paths in packages.items())
+    held = tuple(
+        Package(name, "1.0", "", (), metadata=True, entry_points=(), files=frozenset(paths))
+        for name, paths in packages.items()
+    )
     return Artefact(kind, kind, items, held)
 
 

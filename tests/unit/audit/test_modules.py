@@ -126,7 +126,7 @@ def test_links_lead_to_anything() -> None:
 def test_what_is_provided() -> None:
     assert modules([], ("PyYAML", "my-tool")).find("yaml") == Found("given")
     assert modules([], ("PyYAML", "my-tool")).find("my_tool.x") == Found("given")
-    held = Package("pyyaml", "6.0", "python/x.dist-info", (), True, (), frozenset())
+    held = Package("pyyaml", "6.0", "python/x.dist-info", (), metadata=True, entry_points=(), files=frozenset())
     assert Modules([Artefact("a", "layer", (), (held,))], TARGET, ("PyYAML",)).find("yaml") is None
 
 
