@@ -16,6 +16,7 @@ the path by the environment variable ``PYTHONPATH``.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -34,7 +35,7 @@ _ASIDE = re.compile(
 _MAKERS = frozenset({"__path__", "exec", "spec_from_file_location"})
 #: There whatever the files are, or seen by type checkers only.
 _ALWAYS = frozenset({"__main__", "_typeshed"})
-_NAMESPACE_CODE = re.compile(r"python/|(?:lib|lib64)/python3\.\d+/site-packages/")
+_LAYER_FOLDERS = re.compile(r"(?:python/)?(?:lib/python3\.\d+/site-packages/)?")
 
 
 class _Missing(NamedTuple):
@@ -79,7 +80,7 @@ class _Finder:
 
     def __init__(self, modules: Modules) -> None:
         self.modules = modules
-        self._literals: dict[str, frozenset[str]] = {}
+        self._literals: dict[str, set[str]] | None = None
 
     def missing(self, item: Item, imported: Import) -> Iterator[_Missing]:
         """What one import of a module does not find."""
@@ -137,18 +138,16 @@ class _Finder:
         literals = self._spelled(name.partition(".")[0])
         return name in literals or f".{last}" in literals
 
-    def _spelled(self, top: str) -> frozenset[str]:
+    def _spelled(self, top: str) -> set[str]:
         """The literals of all modules of one top-level package that may reach ``sys.modules``."""
-        if top not in self._literals:
-            found: set[str] = set()
+        if self._literals is None:
+            gathered: dict[str, set[str]] = defaultdict(set)
             for item in self.modules.items.values():
                 source = item.source
-                if source is None or all(imported.module != "sys" for imported in source.imports):
-                    continue
-                if self.modules.name_of(item.place)[0].partition(".")[0] == top:
-                    found.update(source.strings)
-            self._literals[top] = frozenset(found)
-        return self._literals[top]
+                if source is not None and any(imported.module == "sys" for imported in source.imports):
+                    gathered[self.modules.name_of(item.place)[0].partition(".")[0]].update(source.strings)
+            self._literals = gathered
+        return self._literals.get(top, set())
 
 
 def _suppresses(source: Source) -> bool:
@@ -163,21 +162,23 @@ def _own(artefact: Artefact, owners: dict[str, str]) -> frozenset[str]:
     foreign = {
         _top(artefact, item)
         for item in artefact.items
-        if "/" in item.path and (item.path.endswith((".so", "/py.typed")) or is_differing(_top(artefact, item)))
+        if "/" in item.path
+        and item.path not in owners
+        and (item.path.endswith((".so", "/py.typed")) or is_differing(_top(artefact, item)))
     }
     return frozenset(
         item.path
         for item in artefact.items
-        if item.path not in owners
-        and _top(artefact, item) not in foreign
-        and not _ASIDE.search(item.path.rpartition("/")[2] if "/" not in item.path else item.path)
+        if item.path not in owners and _top(artefact, item) not in foreign and not _ASIDE.search(item.path)
     )
 
 
 def _top(artefact: Artefact, item: Item) -> str:
     """The top-level name that a file belongs to."""
     inside = item.place.removeprefix(ROOTS[artefact.kind])
-    return _NAMESPACE_CODE.sub("", inside, count=2).partition("/")[0].partition(".")[0]
+    if artefact.kind != "function" and (folders := _LAYER_FOLDERS.match(inside)):
+        inside = inside[folders.end() :]
+    return inside.partition("/")[0].partition(".")[0]
 
 
 def _own_findings(item: Item, finder: _Finder) -> Iterator[Finding]:

@@ -22,6 +22,10 @@ from lamina.target import Target
 Kind = Literal["package", "module", "namespace", "given", "unverified"]
 
 _PACKAGE_FOLDERS = re.compile(r"(/(?:.*/)?(?:lib|lib64)/python3(?:\.\d+)?(?:/(?:site|dist)-packages)?)/")
+#: No path and no import goes deeper, nor is the path of folders longer; beyond, input is made to exhaust its reader.
+DEEPEST = 64
+_LONGEST = 4096  # characters: Linux's PATH_MAX
+_MOST_FOLDERS = 100
 
 
 class Found(NamedTuple):
@@ -47,11 +51,12 @@ class Modules:
         version = "{}.{}".format(*self.python)
         tag = "cpython-{}{}-{}-linux-gnu".format(*self.python, target.architecture)
         self._suffixes = (f".{tag}.so", ".abi3.so", ".so", ".py", ".pyc")
-        self.items = {item.place: item for artefact in artefacts for item in artefact.items if item.kind != "folder"}
+        all_items = [item for artefact in artefacts for item in artefact.items if _is_sane(item.place)]
+        self.items = {item.place: item for item in all_items if item.kind != "folder"}
         #: What a link leads to is not followed: it may be a folder, with anything in it.
         self._links = {place for place, item in self.items.items() if item.kind == "link"}
         self._folders: set[str] = set()
-        for item in (item for artefact in artefacts for item in artefact.items):
+        for item in all_items:
             self._add_folder(item.place if item.kind == "folder" else item.place.rpartition("/")[0])
         roots = [
             "/var/task",
@@ -63,8 +68,8 @@ class Modules:
             "/var/runtime",
         ]
         roots += sorted({found[1] for place in self.items if (found := _PACKAGE_FOLDERS.match(place))})
-        self.roots = tuple(dict.fromkeys(roots))
-        self.roots += tuple(self._added(self.roots))
+        self.roots = tuple(dict.fromkeys(roots))[:_MOST_FOLDERS]
+        self.roots += tuple(dict.fromkeys(self._added(self.roots)))[:_MOST_FOLDERS]
         self.unverified = target.runtime.modules_unverified
         self._given = target.runtime.modules | standard_library(self.python)
         self.artefacts = tuple(artefacts)
@@ -77,6 +82,8 @@ class Modules:
 
     def find(self, name: str) -> Found | None:
         """Where the module of this dotted name is; ``None`` where an import of it fails."""
+        if name.count(".") > DEEPEST:
+            return None
         if name not in self._known:
             self._known[name] = self._find(name)
         return self._known[name]
@@ -86,7 +93,7 @@ class Modules:
 
         One that the runtime may have is told as well.
         """
-        parts = name.split(".")
+        parts = name.split(".", DEEPEST + 1)[: DEEPEST + 1]
         for end in range(1, len(parts) + 1):
             prefix = ".".join(parts[:end])
             found = self.find(prefix)
@@ -179,7 +186,11 @@ class Modules:
                     folder = _joined(start, text)
                     if folder in self._folders and folder not in self.roots:
                         found[folder] = None
-        return tuple(found)
+        return tuple(found)[:_MOST_FOLDERS]
+
+
+def _is_sane(place: str) -> bool:
+    return len(place) <= _LONGEST and place.count("/") <= DEEPEST
 
 
 def _joined(folder: str, line: str) -> str:

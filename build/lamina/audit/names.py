@@ -13,6 +13,8 @@ import tomli
 
 from lamina.lock import canonical
 
+_PARTS = 4  # as many as a name in the list has at most
+
 
 class _Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     distributions: dict[str, str]
@@ -68,7 +70,7 @@ def system_of(top: str) -> str:
 def distribution_of(module: str) -> str:
     """The distribution that brings a module, by the list of differing names, else the module's own top-level name."""
     known = _facts().distributions
-    name = module
+    name = ".".join(module.split(".", _PARTS)[:_PARTS])
     while name:
         if name in known:
             return known[name]

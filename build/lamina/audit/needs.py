@@ -74,7 +74,7 @@ def check_needs(artefact: Artefact, modules: Modules) -> Iterator[Finding]:
     ``modules`` are those of the stack, whose other artefacts may bring what a package needs. An image on a base that is
     not Lambda's has libraries of its own, of which nothing is known here.
     """
-    packages = sorted(artefact.packages)
+    packages = sorted({(package.name, package.version): package for package in artefact.packages}.values())
     runtime = modules.target.runtime
     if artefact.kind != "image" or runtime.interpreter in modules.items:
         for package in packages:

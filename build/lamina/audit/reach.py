@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from lamina.audit.modules import Modules, is_module
+from lamina.audit.modules import DEEPEST, Modules, is_module
 from lamina.part.source import Source, resolve
 
 
@@ -59,7 +59,9 @@ def _imports(source: Source, name: str, *, is_package: bool, lazy: bool) -> Iter
 
 
 def _add(name: str, queue: deque[str], seen: set[str]) -> None:
-    """Add a module and the packages above it, which are imported first."""
+    """Add a module and the packages above it, which are imported first; none of a depth that only an attack has."""
+    if name.count(".") > DEEPEST:
+        return
     while name and name not in seen:
         seen.add(name)
         queue.append(name)

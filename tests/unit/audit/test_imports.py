@@ -217,3 +217,17 @@ def test_what_a_function_imports_of_a_package_counts() -> None:
     assert [*check_imports(layer, Modules([layer], TARGET))] == []
     [note] = check_imports(layer, Modules([layer, function], TARGET))
     assert note.path == "python/pkg/back/end.py"
+
+
+def test_dependencies_inside_a_function_do_not_hide_its_own_modules() -> None:
+    """A folder that holds both own code and packages with metadata is the function's own."""
+    function = artefact("function", {"src/h.py": "import absent\n", "src/num/x.so": ""}, {"num": ("src/num/x.so",)})
+    assert [finding.path for finding in check_imports(function, Modules([function], TARGET))] == ["src/h.py"]
+
+
+def test_deep_imports_do_not_exhaust() -> None:
+    deep = ".".join("a" * 20_000)
+    assert [
+        finding.message.partition(":")[0] for finding in own({"h.py": f"import {deep}\nfrom {deep} import b\n"})
+    ] == ["No module named 'a'"]
+    assert packaged({"python/pkg/__init__.py": f"import pkg.{deep}\n"})[0].message.startswith("No module named 'pkg.a'")

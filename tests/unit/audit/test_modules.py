@@ -188,3 +188,13 @@ def test_agrees_with_the_path_finder(
         assert [*got.folders] == [folder.removeprefix(str(root)) for folder in expected[1]]
         for sub in ("a", "b"):
             assert (found.find(f"{top}.{sub}") is None) == (real(sub, expected[1]) is None)
+
+
+def test_depths_that_only_an_attack_has() -> None:
+    """Neither a path nor an import of thousands of folders takes memory or recursion in proportion."""
+    deep = "a/" * 30_000
+    found = modules([f"/opt/python/{deep}x.py", "/opt/python/b/__init__.py"])
+    assert found.find("a") is None
+    assert found.find(".".join("b" * 5_000)) is None
+    assert found.missing(".".join("b" * 5_000)) == "b.b"
+    assert found.find("b") is not None
