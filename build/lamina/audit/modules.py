@@ -174,7 +174,7 @@ class Modules:
         """Folders that code of a function may put on the path itself: those that a module naming ``sys`` spells.
 
         ``sys.path.insert(0, os.path.join(os.path.dirname(__file__), "vendor"))`` is common there. Only the literal can
-        be seen, so these folders are searched last.
+        be seen, so these folders are searched last, and packages are not among them.
         """
         found: dict[str, None] = {}
         for item in (item for artefact in artefacts if artefact.kind == "function" for item in artefact.items):
@@ -184,7 +184,8 @@ class Modules:
             for text in source.strings:
                 for start in ("/var/task", item.place.rpartition("/")[0]):
                     folder = _joined(start, text)
-                    if folder in self._folders and folder not in self.roots:
+                    package = f"{folder}/__init__.py" in self.items
+                    if folder in self._folders and folder not in self.roots and not package:
                         found[folder] = None
         return tuple(found)[:_MOST_FOLDERS]
 
@@ -202,6 +203,16 @@ def _joined(folder: str, line: str) -> str:
         elif part not in {"", "."}:
             parts.append(part)
     return "/" + "/".join(parts)
+
+
+def path_lines(content: bytes) -> tuple[str, ...]:
+    """The lines of a ``.pth`` file that name folders, for :attr:`lamina.audit.model.Item.adds`.
+
+    As ``site.addpackage`` reads it: blank lines, comments and lines that begin with an import are something else.
+    """
+    lines = content.decode("utf-8-sig", errors="replace").splitlines()
+    folders = (line.rstrip() for line in lines if not line.startswith(("#", "import ", "import\t")))
+    return tuple(line for line in folders if line and len(line) <= _LONGEST)[:_MOST_FOLDERS]
 
 
 def is_module(item: Item) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.machinery
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lamina.audit.model import Artefact, Item, Package
-from lamina.audit.modules import Found, Modules
+from lamina.audit.modules import Found, Modules, path_lines
 from lamina.audit.names import distribution_of, modules_of, removed, standard_library, system_of
 from lamina.part.scan import scan
 from lamina.target import target_for
@@ -105,17 +106,24 @@ def test_pth_files_add_folders() -> None:
     assert found.find("f") is None
 
 
+def test_lines_of_pth_files() -> None:
+    text = b"\xef\xbb\xbfvendor\r\n# comment\n\nimport x; x.y()\nimport\tz\nimported/folder \n/opt/\xff\n"
+    assert path_lines(text) == ("vendor", "imported/folder", "/opt/\ufffd")
+    assert path_lines(b"") == ()
+
+
 def test_folders_that_a_function_puts_on_the_path() -> None:
-    def stack(imported: str) -> Modules:
+    def stack(imported: str, *more: str) -> Modules:
         text = f"import {imported}, os\nsys.path.insert(0, os.path.join(os.path.dirname(__file__), 'vendor'))\n"
         items = (
             Item("h.py", "/var/task/h.py", 1, source=scan(text.encode())),
-            Item("vendor/v.py", "/var/task/vendor/v.py", 1),
+            *(Item(path, f"/var/task/{path}", 1) for path in ("vendor/v.py", *more)),
         )
         return Modules([Artefact("f", "function", items)], TARGET)
 
     assert stack("sys").find("v") == Found("module", "/var/task/vendor/v.py")
     assert stack("json").find("v") is None
+    assert stack("sys", "vendor/__init__.py").find("v") is None
 
 
 def test_links_lead_to_anything() -> None:
@@ -137,6 +145,14 @@ def test_the_standard_library_by_version(name: str, first: int, last: int) -> No
     for minor in range(9, 15):
         assert (name in standard_library((3, minor))) == (first <= minor <= last)
         assert removed(name, (3, minor)) == (f"3.{last}" if minor > last else "")
+
+
+def test_the_standard_library_of_the_running_python() -> None:
+    """Newer patch releases may add nothing; modules of other systems are left out."""
+    known = standard_library(sys.version_info[:2])
+    rest = {name for name in sys.stdlib_module_names - known if not name.startswith(("_test", "_xx", "xx"))}
+    assert {name for name in rest if not system_of(name)} == set()
+    assert known - sys.stdlib_module_names <= {"test"}
 
 
 def test_names_of_distributions() -> None:
