@@ -47,9 +47,9 @@ HEAD = """# What the audit finds in popular packages
 
 Made on {date} by `scripts/survey.py`: for each package the newest version that has a wheel for the Python and Linux on
 x86_64, whatever glibc it asks for, judged alone by `lamina audit`. The versions are the highest that any of its native
-files asks for; *agrees* says whether `readelf -V` ({readelf}) tells the same four for the same
-files. A package is *fine* where every native file in it loads on the runtime. `lamina lock` would choose an older version
-where one here is not.
+files asks for; *agrees* says whether `readelf -V` ({readelf}) tells the same four for
+the same files. A package is *fine* where every native file in it loads on the runtime. `lamina lock` would choose
+an older version where one here is not.
 
 | package | version | runtime | wheel for | GLIBC | GLIBCXX | CXXABI | GCC | agrees | found |
 |---|---|---|---|---|---|---|---|---|---|

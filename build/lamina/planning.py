@@ -71,7 +71,7 @@ def make_plan(
 
 def _audited(order: Order, parts: Sequence[tuple[Index, Facts]], layer: Layer) -> tuple[Finding, ...]:
     """What ``lamina audit`` would find in the layer."""
-    [found] = check([artefact_of(order.name, parts, layer)], order.target, provided=order.recipe.provided)
+    [found] = check([artefact_of(order.name, parts, layer)], order.target, provided=order.recipe.provided, built=True)
     return found
 
 

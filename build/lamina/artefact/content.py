@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import mmap
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,8 +18,6 @@ MOST_SOURCE_BYTES = 16 * 1024**2
 MOST_METADATA_BYTES = 16 * 1024**2
 #: A module at the root that is larger holds no handler that somebody wrote.
 _MOST_HANDLER_BYTES = 1024**2
-#: Native files above this size are looked at through a file, so that memory stays bounded.
-_MOST_IN_MEMORY = 32 * 1024**2
 #: The first bytes that tell what a file is: enough for the headers of ELF, PE and Mach-O.
 _START = 4096
 
@@ -45,6 +41,7 @@ class Sight(NamedTuple):
     script: bool = False
     handler: bool = False
     text: bytes | None = None
+    adds: tuple[str, ...] = ()
 
 
 def look_at(path: str, size: int, pieces: Iterator[bytes], *, sources: bool, native: bool = True) -> Sight:
@@ -53,7 +50,9 @@ def look_at(path: str, size: int, pieces: Iterator[bytes], *, sources: bool, nat
     ``sources`` asks for the facts of Python files, which take most of the time, ``native`` for those of native ones.
     Whatever ``pieces`` raises comes through.
     """
+    from lamina.binary.gather import gathered
     from lamina.binary.look import is_native, look
+    from lamina.part import paths
 
     start = b""
     for piece in pieces:
@@ -62,14 +61,14 @@ def look_at(path: str, size: int, pieces: Iterator[bytes], *, sources: bool, nat
             break
     rest = itertools.chain((start,), pieces)
     if native and is_native(start[:_START]):
-        if size <= _MOST_IN_MEMORY:
-            return Sight(binary=look(b"".join(rest)))
-        with _mapped(rest) as whole:
+        with gathered(rest) as whole:
             return Sight(binary=look(whole))
     script = start.startswith(b"#!")
     folder, _, name = path.rpartition("/")
     if folder.endswith(".dist-info") and name in METADATA_FILES and size <= MOST_METADATA_BYTES:
         return Sight(text=b"".join(rest))
+    if name.endswith(".pth") and size <= paths.MOST_BYTES:
+        return Sight(adds=paths.path_lines(b"".join(rest)))
     if not name.endswith(".py"):
         _exhaust(rest)
         return Sight(magic=start[:4]) if name.endswith(".pyc") else Sight(script=script)
@@ -124,23 +123,3 @@ def _parameters(text: bytes) -> list[bytes]:
 def _exhaust(pieces: Iterator[bytes]) -> None:
     for _ in pieces:
         pass
-
-
-@contextlib.contextmanager
-def _mapped(pieces: Iterator[bytes]) -> Iterator[mmap.mmap | bytes]:
-    """The content as one buffer that is not in memory as a whole."""
-    import tempfile
-
-    with tempfile.TemporaryFile() as file:
-        for piece in pieces:
-            file.write(piece)
-        file.flush()
-        if not file.tell():
-            yield b""
-            return
-        buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        try:
-            yield buffer
-        finally:
-            with contextlib.suppress(BufferError):  # an error's traceback may still hold a view
-                buffer.close()

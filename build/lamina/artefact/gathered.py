@@ -71,7 +71,7 @@ class Gathered:
     def saw(self, path: str, sight: Sight) -> None:
         """Take what was seen in a file that was added before."""
         self.items[path] = self.items[path]._replace(
-            binary=sight.binary, source=sight.source, magic=sight.magic, script=sight.script
+            binary=sight.binary, source=sight.source, magic=sight.magic, script=sight.script, adds=sight.adds
         )
         if sight.text is not None and self._text_bytes + len(sight.text) <= _MOST_TEXT_BYTES:
             self._text_bytes += len(sight.text)

@@ -9,7 +9,8 @@ from lamina.binary.look import is_native, look
 from lamina.layer import Layer
 from lamina.lock import canonical
 from lamina.overlay import Generated
-from lamina.part.model import Facts, Index
+from lamina.part.model import SCRIPT, Facts, Index
+from lamina.part.paths import path_lines
 from lamina.part.scan import scan
 
 _ROOT = ROOTS["layer"]
@@ -29,6 +30,8 @@ def artefact_of(name: str, parts: Sequence[tuple[Index, Facts]], layer: Layer) -
                 binary=facts.binaries.get(entry.path),
                 source=facts.sources.get(entry.path),
                 magic=facts.magics.get(entry.path, b""),
+                script=entry.kind == SCRIPT,
+                adds=facts.adds.get(entry.path, ()),
             )
             for entry in pick
         )
@@ -60,4 +63,6 @@ def _item(file: Generated) -> Item:
         binary=look(file.content) if is_native(file.content[:64]) else None,
         source=scan(file.content) if file.path.endswith(".py") else None,
         magic=file.content[:4] if file.path.endswith(".pyc") else b"",
+        script=file.kind == SCRIPT,
+        adds=path_lines(file.content) if file.path.endswith(".pth") else (),
     )

@@ -26,8 +26,7 @@ class Item(NamedTuple):
     ``path`` is as findings state it: relative to the artefact (``python/numpy/__init__.py``). ``place`` is where it
     stands when the function runs (``/opt/python/numpy/__init__.py``). ``size`` is in bytes, unpacked. ``mode`` are the
     permission bits, ``None`` where the artefact states none. ``magic`` are the first four bytes of a ``.pyc`` file. A
-    ``script`` begins with ``#!``. ``adds`` are the lines of a ``.pth`` file that are neither blank, nor comments, nor statements: folders for
-    ``sys.path``.
+    ``script`` begins with ``#!``. ``adds`` are the folders that a ``.pth`` file adds to ``sys.path``, as written.
     """
 
     path: str

@@ -205,16 +205,6 @@ def _joined(folder: str, line: str) -> str:
     return "/" + "/".join(parts)
 
 
-def path_lines(content: bytes) -> tuple[str, ...]:
-    """The lines of a ``.pth`` file that name folders, for :attr:`lamina.audit.model.Item.adds`.
-
-    As ``site.addpackage`` reads it: blank lines, comments and lines that begin with an import are something else.
-    """
-    lines = content.decode("utf-8-sig", errors="replace").splitlines()
-    folders = (line.rstrip() for line in lines if not line.startswith(("#", "import ", "import\t")))
-    return tuple(line for line in folders if line and len(line) <= _LONGEST)[:_MOST_FOLDERS]
-
-
 def is_module(item: Item) -> bool:
     """Whether this is a source file that was read."""
     return item.kind == "file" and item.path.endswith(".py") and item.source is not None and item.source.readable

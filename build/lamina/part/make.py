@@ -17,6 +17,7 @@ from lamina.binary.look import is_native, look
 from lamina.binary.model import Binary
 from lamina.errors import IntegrityError, UnsafeWheelError
 from lamina.part import model
+from lamina.part.paths import path_lines
 from lamina.part.points import read_lines, to_point
 from lamina.part.scan import scan
 from lamina.part.source import Source
@@ -74,6 +75,7 @@ def make(wheel: wheels.Wheel, wheel_sha256: str, out: IO[bytes], compress: Compr
     sources: dict[str, Source] = {}
     binaries: dict[str, Binary] = {}
     magics: dict[str, bytes] = {}
+    adds: dict[str, tuple[str, ...]] = {}
     scripts: list[tuple[str, bytes]] = []
     offset = headers = 0
     for place in sorted(_places(wheel), key=lambda place: place.path.encode()):
@@ -88,6 +90,8 @@ def make(wheel: wheels.Wheel, wheel_sha256: str, out: IO[bytes], compress: Compr
             sources[place.path] = scan(facts.content)
         if facts.binary is not None:
             binaries[place.path] = facts.binary
+        if source and place.path.endswith(".pth"):
+            adds[place.path] = path_lines(facts.content)
         if place.path.endswith(".pyc"):
             magics[place.path] = facts.start
         if script and _depends_on_target(facts.content):
@@ -135,6 +139,7 @@ def make(wheel: wheels.Wheel, wheel_sha256: str, out: IO[bytes], compress: Compr
         headers_dropped=headers,
         binaries=binaries,
         magics=magics,
+        adds=adds,
         tags=wheel.tags,
     )
 

@@ -74,7 +74,8 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
     tells of each Python file, by layer path, what it imports and names; ``.pth`` files, scripts, and stubs that lazy
     loading reads are among them.
     ``headers_dropped`` counts files of the wheel's ``headers`` scheme. ``binaries`` tells of each native file, by layer
-    path, ``magics`` has the first four bytes of each ``.pyc`` file, ``tags`` are those of the WHEEL file.
+    path, ``magics`` has the first four bytes of each ``.pyc`` file, ``adds`` the folders that each ``.pth`` file adds
+    to ``sys.path``, ``tags`` are those of the WHEEL file.
     """
 
     metadata: tuple[tuple[str, str], ...]
@@ -86,4 +87,5 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
     headers_dropped: int
     binaries: dict[str, Binary] = {}
     magics: dict[str, bytes] = {}
+    adds: dict[str, tuple[str, ...]] = {}
     tags: tuple[str, ...] = ()

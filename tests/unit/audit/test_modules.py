@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lamina.audit.model import Artefact, Item, Package
-from lamina.audit.modules import Found, Modules, path_lines
+from lamina.audit.modules import Found, Modules
 from lamina.audit.names import distribution_of, modules_of, removed, standard_library, system_of
+from lamina.part.paths import path_lines
 from lamina.part.scan import scan
 from lamina.target import target_for
 
