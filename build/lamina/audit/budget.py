@@ -67,16 +67,20 @@ def check_zip(artefact: str, zipped: int, entries: int, quotas: Quotas) -> Itera
         )
 
 
+def check_artefact(artefact: Artefact, quotas: Quotas) -> Iterator[Finding]:
+    """What one zip means for its upload, and one image for its own quota."""
+    if artefact.kind == "image":
+        yield from _check_image(artefact, quotas)
+    elif artefact.zipped is not None and artefact.kind != "wheel":
+        entries = sum(item.kind != "folder" for item in artefact.items)
+        yield from check_zip(artefact.name, artefact.zipped, entries, quotas)
+
+
 def check_stack(artefacts: Sequence[Artefact], budget: Budget, quotas: Quotas) -> Iterator[Finding]:
-    """What all artefacts of one function come to: bytes, layers, and what each zip means for its upload.
+    """What all artefacts of one function come to, in bytes and in layers.
 
     A wheel counts as the layer it may become; an image has a quota of its own and shares it with nothing.
     """
-    for artefact in artefacts:
-        if artefact.kind == "image":
-            yield from _check_image(artefact, quotas)
-        elif artefact.zipped is not None and artefact.kind != "wheel":
-            yield from check_zip(artefact.name, artefact.zipped, _entries(artefact), quotas)
     together = [artefact for artefact in artefacts if artefact.kind != "image"]
     layers = [artefact for artefact in together if artefact.kind != "function"]
     if len(layers) > quotas.layers:
@@ -101,7 +105,3 @@ def _check_image(image: Artefact, quotas: Quotas) -> Iterator[Finding]:
             f"{quotas.image:,} that Lambda takes of an image",
             "Leave out what the function never imports, or models that can be loaded from S3 or EFS.",
         )
-
-
-def _entries(artefact: Artefact) -> int:
-    return sum(item.kind != "folder" for item in artefact.items)

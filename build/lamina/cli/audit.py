@@ -164,11 +164,12 @@ def _judge(paths: Sequence[str], kind: ArtefactKind | None, target: Target, reci
     from lamina.recipe import Budget
     from lamina.runtimes import quotas
 
-    artefacts = [open_artefact(path, kind=kind) for path in dict.fromkeys(paths)]
+    artefacts = [open_artefact(path, kind=kind, architecture=target.architecture) for path in dict.fromkeys(paths)]
     accepts = recipe.accept if recipe is not None else ()
+    checked = check(artefacts, target, provided=recipe.provided if recipe is not None else ())
     found = [
-        accept(findings, accepts)
-        for findings in check(artefacts, target, provided=recipe.provided if recipe is not None else ())
+        accept([*findings, *budget.check_artefact(artefact, quotas())], accepts)
+        for artefact, findings in zip(artefacts, checked, strict=True)
     ]
     today = dt.datetime.now(dt.UTC).date()
     limits = recipe.budget if recipe is not None else Budget()

@@ -25,6 +25,11 @@ def unpainted(text: str, severity: str) -> str:
 #: Paths that are named of many findings with one code in one package; ``--json`` names all.
 _NAMED = 3
 _INDENT = " " * 4
+#: Codes of which many files of a package have one cause, though each has a message of its own.
+_OF_FILES = frozenset(
+    "windows-binary macos-binary wrong-architecture wrong-python-abi glibc-too-new libstdcxx-too-new unaligned-segment "
+    "damaged-file unsafe-path unreadable-mode".split()
+)
 
 
 def printable(text: str) -> str:
@@ -33,7 +38,7 @@ def printable(text: str) -> str:
 
 
 class Group(NamedTuple):
-    """The findings of one package with one code and severity, the first of which speaks for all."""
+    """Findings of one package with one code, severity and cause, the first of which speaks for all."""
 
     package: str
     findings: tuple[Finding, ...]
@@ -53,7 +58,8 @@ def grouped(findings: Iterable[Finding], owner: Owner) -> list[Group]:
     """Groups in the order in which to act on them: packages by their worst finding, in each the worst first."""
     groups: dict[tuple[object, ...], list[Finding]] = {}
     for finding in findings:
-        key = (owner(finding.path), finding.code, finding.severity, finding.accepted)
+        cause = "" if finding.code in _OF_FILES else finding.message
+        key = (owner(finding.path), finding.code, finding.severity, finding.accepted, cause)
         groups.setdefault(key, []).append(finding)
     made = [Group(str(key[0]), tuple(found)) for key, found in groups.items()]
     worst: dict[str, tuple[bool, int]] = {}

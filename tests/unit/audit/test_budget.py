@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lamina.audit.budget import Share, check_size, check_stack, check_zip
+from lamina.audit.budget import Share, check_artefact, check_size, check_stack, check_zip
 from lamina.audit.model import Artefact, ArtefactKind, Item
 from lamina.findings import Finding
 from lamina.recipe import Budget
@@ -102,14 +102,17 @@ def test_a_function_takes_five_layers() -> None:
 
 def test_an_image_has_a_quota_of_its_own() -> None:
     limit = quotas().image
-    assert stack(artefact("i.tar", limit, "image", zipped=limit), artefact("a.zip", 300_000)) == []
+    assert stack(artefact("i.tar", limit, "image"), artefact("a.zip", 300_000)) == []
+    assert list(check_artefact(artefact("i.tar", limit, "image", zipped=limit), quotas())) == []
     message = "10,737,418,241 bytes uncompressed: 1 more than the 10,737,418,240 that Lambda takes of an image"
     hint = "Leave out what the function never imports, or models that can be loaded from S3 or EFS."
-    assert stack(artefact("i.tar", limit + 1, "image")) == [Finding("over-budget", "error", "i.tar", message, hint)]
+    found = list(check_artefact(artefact("i.tar", limit + 1, "image"), quotas()))
+    assert found == [Finding("over-budget", "error", "i.tar", message, hint)]
 
 
 def test_each_zip_is_held_against_what_an_upload_takes() -> None:
     large = quotas().direct_upload + 1
-    found = stack(artefact("a.zip", 1, zipped=large), artefact("w.whl", 1, "wheel", zipped=large))
+    found = check_artefact(artefact("a.zip", 1, zipped=large), quotas())
     assert [(one.code, one.path) for one in found] == [("needs-s3-upload", "a.zip")]
-    assert stack(artefact("folder", 1, zipped=None)) == []
+    assert list(check_artefact(artefact("w.whl", 1, "wheel", zipped=large), quotas())) == []
+    assert list(check_artefact(artefact("folder", 1, zipped=None), quotas())) == []

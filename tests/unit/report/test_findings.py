@@ -41,6 +41,18 @@ def test_many_files_with_one_cause_are_told_as_one() -> None:
     assert lines(*found[:2])[-1] == "      and python/pkg/b.pyd"
 
 
+def test_what_has_causes_of_its_own_is_told_one_by_one() -> None:
+    found = [make("missing-import", "python/pkg/a.py", f"No module named {name!r}", severity="note") for name in "xy"]
+    assert lines(*found, found[0]) == [
+        "  pkg",
+        "    note  missing-import  python/pkg/a.py",
+        "      No module named 'x'",
+        "      and python/pkg/a.py",
+        "    note  missing-import  python/pkg/a.py",
+        "      No module named 'y'",
+    ]
+
+
 def test_packages_stand_in_the_order_in_which_to_act() -> None:
     found = [
         make("missing-import", "python/first/a.py", "a note", severity="note"),
@@ -107,7 +119,9 @@ def test_no_finding_is_lost_and_each_package_is_told_worst_first(found: list[Fin
     groups = grouped(found, by_folder)
     told = [finding for group in groups for finding in group.findings]
     assert sorted(map(repr, told)) == sorted(map(repr, found))
-    assert len({(group.package, group.findings[0].code, *group.rank) for group in groups}) == len(groups)
+    assert len(
+        {(group.package, group.findings[0].code, *group.rank, group.findings[0].message) for group in groups}
+    ) == len(groups)
     packages = [group.package for group in groups]
     assert all(packages.index(name) + packages.count(name) - 1 == _last(packages, name) for name in set(packages))
     for name in set(packages):
