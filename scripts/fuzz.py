@@ -78,7 +78,7 @@ def _native_files() -> Iterator[bytes]:
 
 
 TARGETS = {
-    "look": Target(_look, _native_files, limit=2.0),
+    "look": Target(_look, _native_files, limit=1.0),
 }
 
 
