@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import platform
 import re
 import shutil
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -293,6 +295,31 @@ def test_what_readelf_prints_is_the_same(elves: Mapping[str, bytes], tmp_path: P
             elif version := re.search(r"Name: (\S+)  Flags: (.*)  Version: \d+", line):
                 needs.append((library, version[1], "WEAK" in version[2]))
         assert needs == [(need.library, need.version, need.weak) for need in found.elf.needs], path
+
+
+def test_stripped_libraries_load_where_we_say_so(stack: Mapping[str, bytes], tmp_path: Path) -> None:
+    """What ``strip`` leaves of libraries that patchelf has rewritten, against this machine's loader."""
+    strip = shutil.which("strip") or pytest.skip("no strip on this machine")
+    if platform.libc_ver()[0] != "glibc" or platform.machine() != "x86_64":
+        pytest.skip("the loader of this machine is another one")
+    libraries = {path: content for path, content in stack.items() if ".libs/" in path}
+    assert len(libraries) > 5
+    for path, content in libraries.items():
+        file = tmp_path / "library.so"
+        file.write_bytes(content)
+        subprocess.run([strip, file], check=True, timeout=60)
+        found = look(file.read_bytes())
+        assert found is not None
+        assert found.elf is not None
+        loaded = subprocess.run(
+            [sys.executable, "-c", "import ctypes, sys; ctypes.CDLL(sys.argv[1])", file],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        refused = "ELF load command" in loaded.stderr
+        assert bool(found.elf.unaligned) is refused, (path, found.elf.unaligned, loaded.stderr)
 
 
 def test_files_of_other_systems(shared_store: Path, index: None) -> None:  # noqa: ARG001 - skips without the index
