@@ -96,8 +96,10 @@ def defines_handler(source: bytes) -> bool:
     Lambda calls any such function by the name that the function's configuration gives (developer guide, "Define Lambda
     function handler in Python").
     """
-    for match in _FUNCTION.finditer(source):
-        names = _parameters(source[match.end() : match.end() + _MOST_PARAMETERS_BYTES])
+    matches = list(_FUNCTION.finditer(source))
+    ends = (*(match.start() for match in matches[1:]), len(source))
+    for match, end in zip(matches, ends, strict=False):  # none is read into the next: that would not be linear
+        names = _parameters(source[match.end() : min(end, match.end() + _MOST_PARAMETERS_BYTES)])
         if len(names) == 2 and not any(name.startswith(b"*") or name == b"/" for name in names):  # noqa: PLR2004
             return True
     return False

@@ -44,6 +44,7 @@ def read_file(path: Path, inside: str, gathered: Gathered, mode: int | None, *, 
     """Take one regular file under the path ``inside``; one that cannot be read is a finding."""
     size = path.lstat().st_size
     gathered.add(inside, size, mode)
+    sources = sources and gathered.affords(inside, size)
     try:
         gathered.saw(inside, look_at(inside, size, _pieces(path), sources=sources))
     except OSError as error:

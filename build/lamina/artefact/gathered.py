@@ -22,6 +22,9 @@ REBUILD = "Make it again, or fetch it again: a copy that broke off looks like th
 REPACK = "Pack it again from a folder in which it has a plain relative path."
 #: All metadata files of one artefact together; those beyond it are passed over.
 _MOST_TEXT_BYTES = 4 * MOST_METADATA_BYTES
+#: All sources of one artefact together, as much as Lambda takes of a function: those beyond it are not read, since a
+#: few megabytes of zip would keep the reader busy for hours.
+_MOST_SOURCE_BYTES = 256 * 1024**2
 #: So many equal findings are told one by one; more become one.
 _MOST_ALIKE = 5
 #: What a finding shows of a name that cannot be printed, or that goes on and on.
@@ -38,6 +41,7 @@ class Gathered:
         self.texts: dict[str, bytes] = {}
         self.handlers: set[str] = set()
         self._text_bytes = 0
+        self._source_bytes = 0
 
     def damaged(self, path: str, what: str, hint: str = REBUILD) -> None:
         """State that bytes at ``path`` are not what they should be."""
@@ -67,6 +71,13 @@ class Gathered:
         if before is not None and not before.kind == kind == "folder":
             self.unsafe(path, "is there twice: which of the two is unpacked depends on the tool")
         self.items[path] = Item(path, "", size, mode, kind, target)
+
+    def affords(self, path: str, size: int) -> bool:
+        """Whether the source at ``path`` may still be read; it counts if so."""
+        if not path.endswith(".py") or self._source_bytes + size > _MOST_SOURCE_BYTES:
+            return False
+        self._source_bytes += size
+        return True
 
     def saw(self, path: str, sight: Sight) -> None:
         """Take what was seen in a file that was added before."""

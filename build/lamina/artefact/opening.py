@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from lamina.artefact import folders, images, wheels
-from lamina.artefact.gathered import Gathered, finish
+from lamina.artefact.gathered import Gathered, finish, shown
 from lamina.artefact.zips import read_zip
 from lamina.audit.model import ROOTS
 from lamina.errors import UsageError
@@ -44,6 +44,8 @@ def open_artefact(
         UsageError: there is nothing at the path, or nothing of these kinds, or it cannot be read at all.
     """
     path = Path(name)
+    if "\0" in name:
+        raise UsageError(f"{shown(name)}: is no path", hint=_KNOWN)
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
@@ -53,9 +55,10 @@ def open_artefact(
         return _open_file(path, name, kind, sources=sources, architecture=architecture)
     except FileNotFoundError:
         raise UsageError(f"{name}: there is no such file or folder", hint="Check the path; build first.") from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        what = error.strerror if isinstance(error, OSError) else str(error)
-        raise UsageError(f"{name}: cannot be read: {what}", hint="Check the path and its permissions.") from error
+    except OSError as error:
+        raise UsageError(
+            f"{name}: cannot be read: {error.strerror}", hint="Check the path and its permissions."
+        ) from error
 
 
 def _open_folder(

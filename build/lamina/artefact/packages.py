@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: METADATA ends with the project's readme; the fields stand before it.
 _MOST_HEADER_BYTES = 256 * 1024
+#: The largest entry_points.txt known has some hundred lines.
+_MOST_POINTS_BYTES = 1024**2
 
 
 def find(texts: Mapping[str, bytes], paths: Mapping[str, object]) -> tuple[Package, ...]:
@@ -65,7 +67,7 @@ def _first(fields: Mapping[str, list[str]], key: str) -> str:
 
 def _points(content: bytes) -> Iterator[EntryPoint]:
     try:
-        lines = read_lines(content)
+        lines = read_lines(content) if len(content) <= _MOST_POINTS_BYTES else []
     except ValueError:
         return
     for line in lines:

@@ -80,7 +80,7 @@ def apply(pieces: Iterator[bytes], tree: Tree, gathered: Gathered, where: str, *
             elif name.startswith(_WHITEOUT):
                 gone.add(f"{folder}/{name[len(_WHITEOUT) :]}".removeprefix("/"))
             else:
-                node = _node(path, member, tar, added, tree, sources=sources)
+                node = _node(path, member, tar, added, tree, gathered if sources else None)
                 if node is None:
                     gathered.damaged(path, f"is a hard link of {where} to a file that is not there")
                     continue
@@ -97,9 +97,14 @@ def apply(pieces: Iterator[bytes], tree: Tree, gathered: Gathered, where: str, *
 
 
 def _node(
-    path: str, member: Member, tar: Tar, added: dict[str, tuple[Item, Sight]], tree: Tree, *, sources: bool
+    path: str,
+    member: Member,
+    tar: Tar,
+    added: dict[str, tuple[Item, Sight]],
+    tree: Tree,
+    gathered: Gathered | None,
 ) -> tuple[Item, Sight] | None:
-    """What a member is; ``None`` for a hard link to nothing."""
+    """What a member is; ``None`` for a hard link to nothing. Sources are read as far as ``gathered`` affords them."""
     if member.type == b"5":
         return Item(path, "", 0, member.mode, "folder"), Sight()
     if member.type == b"2":
@@ -114,7 +119,8 @@ def _node(
     judged = bool(_JUDGED.match(path))
     if not judged and not _LOADED.fullmatch(path):
         return item, Sight()
-    sources = sources and judged and not _STANDARD.match(path)
+    scanned = judged and not _STANDARD.match(path)
+    sources = scanned and gathered is not None and gathered.affords(path, member.size)
     return item, look_at(path, member.size, tar.pieces(), sources=sources)
 
 

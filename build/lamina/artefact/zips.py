@@ -92,6 +92,7 @@ def _take(gathered: Gathered, buffer: mmap.mmap, info: ZipInfo, entry: Entry, *,
                 gathered.add(path, 0, permissions, "link", target)
             else:
                 gathered.add(path, entry.size, permissions)
+                sources = sources and gathered.affords(path, entry.size)
                 gathered.saw(path, look_at(path, entry.size, pieces, sources=sources))
         except IntegrityError as error:
             gathered.damaged(path, error.message.removeprefix(f"{gathered.name}: {path}: "))

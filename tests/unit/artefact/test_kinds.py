@@ -54,6 +54,8 @@ def test_layer_or_function(zipped: Callable[..., str], files: dict[str, bytes], 
         (b"def _private(a, b):\n", False),
         (b"class A:\n    def method(self, other):\n", False),
         (b"def broken(a, b", False),
+        (b"def broken(a\ndef other(b, c)", True),
+        (b"def broken(a\n" * 50_000, False),
     ],
 )
 def test_what_lambda_could_call(source: bytes, is_one: bool) -> None:  # noqa: FBT001

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lamina import archive
-from lamina.artefact import content, open_artefact
+from lamina.artefact import content, gathered, links, open_artefact
 from lamina.errors import UsageError
 from lamina.part.model import EntryPoint
 
@@ -76,6 +76,19 @@ def test_a_large_native_file_goes_through_a_file(
     monkeypatch.setattr(content, "_MOST_IN_MEMORY", 1000)
     assert open_artefact(name).items == (whole,)
     assert whole.binary is not None
+
+
+def test_sources_are_read_up_to_what_a_function_can_hold(zipped: Zipped, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = zipped({"python/a.py": b"import os\n", "python/b.py": b"import os\n", "python/c.txt": b"x" * 100})
+    monkeypatch.setattr(gathered, "_MOST_SOURCE_BYTES", 15)
+    assert [item.source is not None for item in open_artefact(name).items] == [True, False, False]
+
+
+def test_links_that_take_too_long_to_follow(zipped: Zipped, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = zipped({f"python/{number}": (b"./" * 20 + b"0.py", LINK) for number in range(3)} | {"python/0.py": b""})
+    assert told(name) == []
+    monkeypatch.setattr(links, "_MOST_STEPS", 30)
+    assert told(name) == [("unsafe-path", "python/2", "is one of 3 links, too long and too many to follow")]
 
 
 def test_modes_count_only_where_unix_stated_them(zipped: Zipped) -> None:
