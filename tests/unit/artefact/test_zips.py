@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lamina import archive
-from lamina.artefact import content, gathered, links, open_artefact
+from lamina.artefact import gathered, links, open_artefact
 from lamina.errors import UsageError
 from lamina.part.model import EntryPoint
 
@@ -73,7 +73,7 @@ def test_a_large_native_file_goes_through_a_file(
 ) -> None:
     name = zipped({"python/x.so": native})
     [whole] = open_artefact(name).items
-    monkeypatch.setattr(content, "_MOST_IN_MEMORY", 1000)
+    monkeypatch.setattr("lamina.binary.gather._IN_MEMORY", 1000)
     assert open_artefact(name).items == (whole,)
     assert whole.binary is not None
 
