@@ -19,6 +19,7 @@ from lamina.audit.facts import exports, facts
 from lamina.audit.loader import loadable
 from lamina.audit.model import Artefact, Item
 from lamina.audit.world import World
+from lamina.binary.model import MACHINES, Elf
 from lamina.findings import Finding, make
 from lamina.target import Target
 
@@ -26,6 +27,7 @@ _CPYTHON = re.compile(r"cpython-([23])(\d{1,2})([a-z]*)(?:-(.+))?")
 _STABLE = re.compile(r"cp3(\d{1,2})")
 _LIBPYTHON = re.compile(r"libpython(\d+\.\d+)([a-z]*)\.so(?:\.1\.0)?")
 _FLAGS = {"d": "a debug build of ", "t": "the free-threaded build of "}
+_BY_NAME = ", by its name"
 #: How many symbols a message names.
 _NAMED = 3
 
@@ -49,7 +51,8 @@ def suffix_of(path: str) -> Suffix | None:
 def check_abi(artefact: Artefact, world: World) -> Iterator[Finding]:
     """``wrong-python-abi`` for extension modules, libraries that need CPython's symbols, and bytecode.
 
-    One finding a file. An extension of another Python beside one of the target's is never loaded: a note.
+    One finding a file, and none on a suffix that only names the machine or the C library where the bytes are of another
+    one: that is told of the bytes. An extension of another Python beside one of the target's is never loaded: a note.
     """
     fit = {
         suffix.module
@@ -62,6 +65,8 @@ def check_abi(artefact: Artefact, world: World) -> Iterator[Finding]:
         elif (elf := loadable(item)) is not None:
             suffix = suffix_of(item.path)
             wrong = _misfit(suffix.tag, world.target) if suffix is not None else ""
+            if wrong.endswith(_BY_NAME) and _told(elf, world.target):
+                continue
             if suffix is not None and wrong:
                 yield _other(item, wrong, world, beside=suffix.module in fit)
                 continue
@@ -89,8 +94,13 @@ def _misfit(tag: str, target: Target) -> str:
         of = _FLAGS.get(flags[-1:], "")
         return f"is an extension module for {of}CPython {major}.{minor}"
     if triplet and triplet != f"{target.architecture}-linux-gnu":
-        return f"is an extension module for {triplet}, by its name"
+        return f"is an extension module for {triplet}{_BY_NAME}"
     return ""
+
+
+def _told(elf: Elf, target: Target) -> bool:
+    """Whether wrong-architecture or missing-library tells already that the file is of another platform."""
+    return elf.machine != MACHINES[target.architecture] or any(name.startswith("libc.musl-") for name in elf.needed)
 
 
 def _other(item: Item, wrong: str, world: World, *, beside: bool) -> Finding:

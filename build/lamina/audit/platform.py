@@ -22,21 +22,23 @@ def check_platform(artefact: Artefact, world: World) -> Iterator[Finding]:
 
     Object files (``ET_REL``) are data to a loader and pass. What is damaged is not judged further.
     """
-    mixed = {
+    fit = {
         package.folder
         for item in artefact.items
-        if item.binary is not None and item.binary.format == "elf" and (package := world.packages.get(item.place))
+        if (elf := loadable(item)) is not None
+        and _runs(elf, world.target)
+        and (package := world.packages.get(item.place))
     }
     for item in artefact.items:
         binary = item.binary
         if binary is None:
             continue
         if binary.format in _CODES:
-            yield _foreign(item, binary, world.packages.get(item.place), mixed, world.target)
+            yield _foreign(item, binary, world.packages.get(item.place), fit, world.target)
         if binary.damage:
             yield _damaged(item, binary, world)
         elif (elf := loadable(item)) is not None:
-            yield from _architecture(item, binary, elf, world.target)
+            yield from _architecture(item, binary, elf, _everywhere(item, fit, world), world.target)
             if elf.unaligned:
                 yield make(
                     "unaligned-segment",
@@ -47,14 +49,12 @@ def check_platform(artefact: Artefact, world: World) -> Iterator[Finding]:
                 )
 
 
-def _foreign(item: Item, binary: Binary, package: Package | None, mixed: set[str], target: Target) -> Finding:
+def _foreign(item: Item, binary: Binary, package: Package | None, fit: set[str], target: Target) -> Finding:
     """A warning where a wheel that is the same on every system brings it for the others, else an error."""
     kind = "library" if binary.library else "program"
     what = f"{_base(item)} is a {_SYSTEMS[binary.format]} {kind} for {binary.machine}"
     code = _CODES[binary.format]
-    everywhere = package is not None and package.tags and all(tag.endswith("-none-any") for tag in package.tags)
-    beside = not binary.library or (not item.path.endswith(".pyd") and package is not None and package.folder in mixed)
-    if package is not None and everywhere and beside:
+    if package is not None and _pure(package) and (package.folder in fit or not binary.library):
         return make(
             code,
             item.path,
@@ -80,19 +80,40 @@ def _damaged(item: Item, binary: Binary, world: World) -> Finding:
     )
 
 
-def _architecture(item: Item, binary: Binary, elf: Elf, target: Target) -> Iterator[Finding]:
+def _architecture(
+    item: Item, binary: Binary, elf: Elf, everywhere: Package | None, target: Target
+) -> Iterator[Finding]:
     """Machine, class and byte order, as the kernel and the loader compare them (gABI, ELF header)."""
-    if elf.machine == MACHINES[target.architecture] and elf.bits == 64 and elf.little:  # noqa: PLR2004 - bits
+    if _runs(elf, target):
         return
     order = "" if elf.little else ", big-endian"
-    what = f"{binary.machine} ({elf.bits} bit{order})"
+    what = f"{_base(item)} is built for {binary.machine} ({elf.bits} bit{order}); "
+    if everywhere is not None:
+        message = f"{what}the wheel of {everywhere.name} is the same on every machine, and brings one for this too"
+        yield make("wrong-architecture", item.path, message, f'Drop it: prune.drop = ["**/{_base(item)}"].', "warning")
+        return
     yield make(
         "wrong-architecture",
         item.path,
-        f"{_base(item)} is built for {what}; the target is {target.architecture} (64 bit)",
+        f"{what}the target is {target.architecture} (64 bit)",
         f"Take the wheel for {target.architecture}: lock and build with lamina for {target.name}, or set the "
         "function's architecture to that of the library.",
     )
+
+
+def _runs(elf: Elf, target: Target) -> bool:
+    return elf.machine == MACHINES[target.architecture] and elf.bits == 64 and elf.little  # noqa: PLR2004 - bits
+
+
+def _pure(package: Package) -> bool:
+    """Whether its wheel says that it is for every system, so that no other build of it can be taken."""
+    return bool(package.tags) and all(tag.endswith("-none-any") for tag in package.tags)
+
+
+def _everywhere(item: Item, fit: set[str], world: World) -> Package | None:
+    """The package of a file, where its wheel is for every system and holds libraries for this one as well."""
+    package = world.packages.get(item.place)
+    return package if package is not None and _pure(package) and package.folder in fit else None
 
 
 def _base(item: Item) -> str:

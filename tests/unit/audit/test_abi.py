@@ -202,3 +202,16 @@ def test_the_table_of_symbols() -> None:
     for symbol, written in table.ranges.items():
         has = [version for version in table.versions if not table.lacks(symbol, version)]
         assert 0 < len(has) < len(table.versions), (symbol, written)
+
+
+@pytest.mark.parametrize(
+    ("name", "facts"),
+    [
+        ("x.cpython-311-aarch64-linux-gnu.so", {"machine": ARM}),
+        ("x.cpython-311-x86_64-linux-musl.so", {"needed": ("libc.musl-x86_64.so.1",)}),
+    ],
+)
+def test_what_the_bytes_tell_is_not_told_of_the_name(name: str, facts: dict[str, Any]) -> None:
+    assert check(item(f"python/pkg/{name}", elf(**facts))) == []
+    (found,) = check(item(f"python/pkg/{name.replace('311', '312')}", elf(**facts)))
+    assert found.message.startswith(f"{name.replace('311', '312')} is an extension module for CPython 3.12; ")

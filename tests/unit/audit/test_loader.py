@@ -152,10 +152,12 @@ def test_the_order_of_files_does_not_matter(items: list[Item], random: Random) -
     assert linked(*items) == found
 
 
-@given(st.lists(libraries, max_size=6, unique_by=lambda item: item.place), libraries)
-def test_another_file_never_takes_a_library_away(items: list[Item], more: Item) -> None:
-    before = linked(*items)
-    after = linked(*(item for item in items if item.place != more.place), more)
+@given(st.lists(libraries, max_size=8, unique_by=lambda item: item.place), folders)
+def test_another_library_only_adds(items: list[Item], folder: str) -> None:
+    """One that needs nothing, under a name that no file had."""
+    others = [item for item in items if not item.place.endswith("/libe.so")]
+    before, after = linked(*others), linked(*others, file(f"{folder}/libe.so"))
     for place, found in before.items():
-        if place != more.place:
-            assert set(found) - set(after[place]) <= {name for name in found if found[name] == more.place}
+        new = {name: where for name, where in after[place].items() if name not in found}
+        assert after[place] == {**found, **new}
+        assert set(new.items()) <= {("libe.so", f"{folder}/libe.so")}

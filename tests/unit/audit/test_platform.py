@@ -83,7 +83,8 @@ def test_a_program_that_comes_with_every_platform_is_a_warning() -> None:
     [
         ("python/dbg/attach.dll", ("python/dbg/attach.so",), "py3-none-any", "warning"),
         ("python/dbg/attach.dll", (), "py3-none-any", "error"),
-        ("python/dbg/attach.pyd", ("python/dbg/attach.so",), "py3-none-any", "error"),
+        ("python/dbg/attach.pyd", ("python/dbg/attach.so",), "py3-none-any", "warning"),
+        ("python/dbg/attach.pyd", (), "py3-none-any", "error"),
         ("python/dbg/attach.dll", ("python/dbg/attach.so",), "py3-none-win_amd64", "error"),
         ("python/dbg/attach.dll", ("python/dbg/attach.so",), "", "error"),
     ],
@@ -147,3 +148,15 @@ def test_a_segment_that_cannot_be_mapped() -> None:
     )
     hint = "Take the library as it is in the wheel of pkg, without strip."
     assert found == [Finding("unaligned-segment", "error", "python/pkg.libs/x.so", message, hint)]
+
+
+def test_a_wheel_for_every_machine() -> None:
+    other, own = item("python/dbg/x86.so", elf(machine=3, bits=32)), item("python/dbg/x64.so", elf())
+    found = check(layer(other, own, package=package("dbg", "py2-none-any", "py3-none-any")))
+    message = (
+        "x86.so is built for i386 (32 bit); the wheel of dbg is the same on every machine, and brings one for this too"
+    )
+    hint = 'Drop it: prune.drop = ["**/x86.so"].'
+    assert found == [Finding("wrong-architecture", "warning", "python/dbg/x86.so", message, hint)]
+    (alone,) = check(layer(other, package=package("dbg", "py3-none-any")))
+    assert alone.severity == "error"
