@@ -45,11 +45,16 @@ class _Miss(NamedTuple):
 
 
 class _Code(NamedTuple):
-    """What the Python sources of the world do, by package: for a name, whether every import of it can fail in peace."""
+    """What code loads.
+
+    ``imports`` are the top-level names that each package imports; ``optional`` tells of a dotted name whether every
+    import of it can fail in peace; ``named`` and ``opened`` are the file names in literals of Python and native code.
+    """
 
     imports: Mapping[str, frozenset[str]]
     optional: Mapping[str, bool]
-    strings: Mapping[str, frozenset[str]]
+    named: frozenset[str]
+    opened: frozenset[str]
 
 
 def check_libraries(artefact: Artefact, world: World) -> Iterator[Finding]:
@@ -102,7 +107,7 @@ def _judged(item: Item, elf: Elf, name: str, world: World, code: _Code) -> _Miss
         )
         return _miss(item, "note", message, f"{first}: proof.imports in the recipe.")
     presence = "absent" if world.complete else runtime.library(name)
-    severity = _severity(item, world, code)
+    severity = _severity(item, code)
     after = {
         "note": "; the package goes on without this module",
         "warning": "; other native code opens this file by name",
@@ -119,16 +124,13 @@ def _miss(item: Item, severity: Severity, message: str, hint: str) -> _Miss:
     return _Miss(_RANK[severity], item.path, severity, message, hint)
 
 
-def _severity(item: Item, world: World, code: _Code) -> Severity:
+def _severity(item: Item, code: _Code) -> Severity:
     """A note for an extension imported only where its absence is handled; a warning for a plug-in of native code."""
     suffix = suffix_of(inside(item))
     if suffix is not None:
         return "note" if code.optional.get(suffix.module.replace("/", ".")) else "error"
     base = posixpath.basename(item.path)
-    if any(base in strings for strings in code.strings.values()):
-        return "error"
-    opened = any(base in elf.opens for other in world.files.values() if (elf := loadable(other)) is not None)
-    return "warning" if opened else "error"
+    return "warning" if base in code.opened and base not in code.named else "error"
 
 
 def _loaded_before(item: Item, others: tuple[str, ...], world: World, code: _Code) -> bool:
@@ -144,13 +146,16 @@ def _loaded_before(item: Item, others: tuple[str, ...], world: World, code: _Cod
 
 def _code(world: World) -> _Code:
     imports: dict[str, set[str]] = {}
-    strings: dict[str, set[str]] = {}
+    named: set[str] = set()
+    opened: set[str] = set()
     optional: dict[str, bool] = {}
     for item in world.files.values():
+        if (elf := loadable(item)) is not None:
+            opened.update(elf.opens)
         if item.source is None:
             continue
         owner = world.owner(item)
-        strings.setdefault(owner, set()).update(text for text in item.source.strings if ".so" in text)
+        named.update(text for text in item.source.strings if ".so" in text)
         module = inside(item).rpartition(".")[0].replace("/", ".")
         package = module.endswith(".__init__")
         for imported in item.source.imports:
@@ -160,7 +165,8 @@ def _code(world: World) -> _Code:
     return _Code(
         {owner: frozenset(names) for owner, names in imports.items()},
         optional,
-        {owner: frozenset(names) for owner, names in strings.items()},
+        frozenset(named),
+        frozenset(opened),
     )
 
 

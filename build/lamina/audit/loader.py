@@ -25,6 +25,12 @@ RUNTIME = ""
 
 #: How many links of a chain of inherited DT_RPATH are followed; real ones have two or three.
 _ROUNDS = 16
+#: Bounds for files made to take long: loaders of one library that are looked at, and folders of one search path, its
+#: characters and its tokens. Real ones stay far below.
+_MOST_LOADERS = 256
+_MOST_FOLDERS = 256
+_LONGEST = 4096
+_MOST_TOKENS = 4
 
 
 def resolve(world: World) -> Mapping[str, Mapping[str, str]]:
@@ -124,8 +130,8 @@ def _parents(found: Mapping[str, Mapping[str, str]]) -> dict[str, set[str]]:
 def _ancestors(place: str, parents: Mapping[str, set[str]]) -> set[str]:
     seen: set[str] = set()
     todo = [place]
-    while todo:
-        for parent in parents.get(todo.pop(), ()):
+    while todo and len(seen) < _MOST_LOADERS:
+        for parent in sorted(parents.get(todo.pop(), ()))[:_MOST_LOADERS]:
             if parent not in seen:
                 seen.add(parent)
                 todo.append(parent)
@@ -133,11 +139,13 @@ def _ancestors(place: str, parents: Mapping[str, set[str]]) -> set[str]:
 
 
 def _folders(paths: tuple[str, ...], place: str, world: World) -> list[str]:
-    return [folder for path in paths if (folder := _expanded(path, place, world))]
+    return [folder for path in paths[:_MOST_FOLDERS] if (folder := _expanded(path, place, world))]
 
 
 def _expanded(path: str, place: str, world: World) -> str:
     """A folder with the loader's tokens put in, or an empty string for one that is relative to where a program runs."""
+    if len(path) > _LONGEST or path.count("$") > _MOST_TOKENS:
+        return ""
     tokens = {"ORIGIN": posixpath.dirname(place), "LIB": "lib64", "PLATFORM": world.target.architecture}
     for token, value in tokens.items():
         path = path.replace(f"${{{token}}}", value).replace(f"${token}", value)

@@ -17,6 +17,8 @@ from lamina.target import Target
 
 #: How many links the kernel follows on one path (Linux, path_resolution(7)).
 _MOST_LINKS = 40
+#: How long a path may be, in characters, before the kernel refuses it (PATH_MAX).
+LONGEST_PATH = 4096
 #: The folders that packages stand in, in every kind of artefact.
 _PACKAGES = re.compile(r"/.*/(?:site|dist)-packages/|/opt/python/|/var/task/|/opt/|/")
 
@@ -52,6 +54,8 @@ class World(NamedTuple):
 
     def _followed(self, path: str) -> Item | None:
         for _ in range(_MOST_LINKS):
+            if len(path) > LONGEST_PATH:
+                return None
             path = _normal(path)
             parts = path.split("/")
             for count in range(2, len(parts) + 1):

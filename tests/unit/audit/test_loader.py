@@ -161,3 +161,11 @@ def test_another_library_only_adds(items: list[Item], folder: str) -> None:
         new = {name: where for name, where in after[place].items() if name not in found}
         assert after[place] == {**found, **new}
         assert set(new.items()) <= {("libe.so", f"{folder}/libe.so")}
+
+
+def test_files_made_to_take_long() -> None:
+    assert linked(file(USER, "libx.so", rpath=("$ORIGIN" * 100_000, "/" + "a" * 100_000)))[USER] == {}
+    everyone = [f"lib{number}.so" for number in range(120)]
+    assert len(linked(*(file(f"/opt/lib/{name}", *everyone, "libgone.so") for name in everyone))) == len(everyone)
+    deep = Item("l", "/opt/l", 0, kind="link", target="l/" + "a/" * 100_000)
+    assert world_of([Artefact("a.zip", "layer", (deep,))], TARGET).at("/opt/l/x") is None
