@@ -1,13 +1,9 @@
 """Imports that nothing can satisfy: neither the artefacts of the stack, nor the standard library, nor the runtime.
 
-In a function's own modules each is told: an error where it fails when the module is imported, a warning where it stands
-inside a function. What stands under ``try`` or a condition is meant to be optional, and nothing is said of it. Packages
-hold much that is never imported (back ends, plug-ins, scripts), so only what runs when they are imported counts there
-(:mod:`lamina.audit.reach`), and of each package there is one note a missing module.
-
-Own modules are those of a function that belong to no distribution. Where the metadata of the distributions in it is
-gone, a top-level folder with native modules, a ``py.typed``, or the name of a well-known distribution is taken for
-someone else's.
+In a function's own modules (:mod:`lamina.audit.own`) each is told: an error where it fails when the module is imported,
+a warning where it stands inside a function. What stands under ``try`` or a condition is meant to be optional, and
+nothing is said of it. Packages hold much that is never imported (back ends, plug-ins, scripts), so only what runs when
+they are imported counts there (:mod:`lamina.audit.reach`), and of each package there is one note a missing module.
 
 What cannot be told: modules that code puts into ``sys.modules`` or finds by hooks under computed names, and what is on
 the path by the environment variable ``PYTHONPATH``.
@@ -15,27 +11,22 @@ the path by the environment variable ``PYTHONPATH``.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from lamina.audit.model import ROOTS, Artefact, Item
+from lamina.audit.model import Artefact, Item
 from lamina.audit.modules import Modules, is_module
 from lamina.audit.names import distribution_of, is_differing, removed, system_of
+from lamina.audit.own import is_aside, own_modules, top_level
 from lamina.audit.reach import reached
 from lamina.findings import Finding, make
 from lamina.part.source import Import, Source, resolve
 
-#: Run by test runners, installers or command lines, never by a function.
-_ASIDE = re.compile(
-    r"(?:^|/)(?:tests?|testing|_testing|conftest\.py|setup\.py|test_[^/]*\.py|[^/]*_tests?\.py|__main__\.py)(?:/|$)"
-)
 #: With these a module can be the parent of modules of which there is no file.
 _MAKERS = frozenset({"__path__", "exec", "spec_from_file_location"})
 #: There whatever the files are, or seen by type checkers only.
 _ALWAYS = frozenset({"__main__", "_typeshed"})
-_LAYER_FOLDERS = re.compile(r"(?:python/)?(?:lib/python3\.\d+/site-packages/)?")
 
 
 class _Missing(NamedTuple):
@@ -55,7 +46,7 @@ def check_imports(artefact: Artefact, modules: Modules) -> Iterator[Finding]:
     """``missing-import`` for one artefact of a stack, whose modules together are ``modules``."""
     finder = _Finder(modules)
     owners = {path: package.name for package in artefact.packages for path in package.files}
-    own = _own(artefact, owners)
+    own = own_modules(artefact)
     reach = reached(modules)
     noted: dict[tuple[str, str], _Noted] = {}
     for item in artefact.items:
@@ -63,8 +54,8 @@ def check_imports(artefact: Artefact, modules: Modules) -> Iterator[Finding]:
             continue
         if item.path in own:
             yield from _own_findings(item, finder)
-        elif item.place in reach and not _ASIDE.search(item.place.removeprefix(ROOTS[artefact.kind])):
-            owner = owners.get(item.path) or _top(artefact, item)
+        elif item.place in reach and not is_aside(artefact, item):
+            owner = owners.get(item.path) or top_level(artefact, item)
             for missing in finder.noted(item):
                 key = (owner, missing.name)
                 known = noted.get(key)
@@ -153,32 +144,6 @@ class _Finder:
 def _suppresses(source: Source) -> bool:
     """Whether an import may stand in ``with suppress(ImportError)``, of which the facts say nothing."""
     return any(imported.module == "contextlib" and "suppress" in imported.names for imported in source.imports)
-
-
-def _own(artefact: Artefact, owners: dict[str, str]) -> frozenset[str]:
-    """The paths of a function's own modules, tests left out."""
-    if artefact.kind != "function":
-        return frozenset()
-    foreign = {
-        _top(artefact, item)
-        for item in artefact.items
-        if "/" in item.path
-        and item.path not in owners
-        and (item.path.endswith((".so", "/py.typed")) or is_differing(_top(artefact, item)))
-    }
-    return frozenset(
-        item.path
-        for item in artefact.items
-        if item.path not in owners and _top(artefact, item) not in foreign and not _ASIDE.search(item.path)
-    )
-
-
-def _top(artefact: Artefact, item: Item) -> str:
-    """The top-level name that a file belongs to."""
-    inside = item.place.removeprefix(ROOTS[artefact.kind])
-    if artefact.kind != "function" and (folders := _LAYER_FOLDERS.match(inside)):
-        inside = inside[folders.end() :]
-    return inside.partition("/")[0].partition(".")[0]
 
 
 def _own_findings(item: Item, finder: _Finder) -> Iterator[Finding]:

@@ -1,8 +1,8 @@
 """Which modules run when the packages of a stack are imported, as far as import statements tell.
 
-It starts at what people import: top-level modules, the public packages right below them, and whatever the modules of a
-function import. From there it follows what is neither conditional nor inside functions. What is not reached is a part
-that somebody has to ask for by name: a back end, a plug-in, a script.
+It starts at what people import: top-level modules, the public packages right below them, and whatever the own modules
+of a function import. From there it follows what is neither conditional nor inside functions. What is not reached is a
+part that somebody has to ask for by name: a back end, a plug-in, a script.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from lamina.audit.modules import DEEPEST, Modules, is_module
+from lamina.audit.own import own_modules
 from lamina.part.source import Source, resolve
 
 
@@ -35,11 +36,18 @@ def reached(modules: Modules) -> frozenset[str]:
 
 
 def _starts(modules: Modules) -> Iterator[str]:
+    own = {
+        item.place
+        for artefact in modules.artefacts
+        for paths in (own_modules(artefact),)
+        for item in artefact.items
+        if item.path in paths
+    }
     for place, item in modules.items.items():
         if not is_module(item):
             continue
         name, is_package = modules.name_of(place)
-        if place.startswith("/var/task/") and item.source is not None:
+        if place in own and item.source is not None:
             yield from _imports(item.source, name, is_package=is_package, lazy=True)
         parent = name.rpartition(".")[0]
         if not parent:

@@ -231,3 +231,10 @@ def test_deep_imports_do_not_exhaust() -> None:
         finding.message.partition(":")[0] for finding in own({"h.py": f"import {deep}\nfrom {deep} import b\n"})
     ] == ["No module named 'a'"]
     assert packaged({"python/pkg/__init__.py": f"import pkg.{deep}\n"})[0].message.startswith("No module named 'pkg.a'")
+
+
+def test_packages_inside_a_function_start_nothing_by_themselves() -> None:
+    files = {"pkg/__init__.py": "", "pkg/back/end/__init__.py": "", "pkg/back/end/x.py": "from . import y\n"}
+    files["pkg/back/end/y.py"] = "import absent\n"
+    function = artefact("function", files, {"pkg": (*files,)})
+    assert [*check_imports(function, Modules([function], TARGET))] == []
