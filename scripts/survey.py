@@ -18,13 +18,15 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from lamina.artefact import open_artefact
 from lamina.audit.check import check
 from lamina.audit.model import Artefact
 from lamina.fetch import fetch
 from lamina.findings import Finding
-from lamina.index import IndexClient, from_environment
+from lamina.index import IndexClient, Indexes, from_environment
 from lamina.index.pages import IndexFile
 from lamina.lock import LockedWheel
 from lamina.progress import SILENT
@@ -33,9 +35,10 @@ from lamina.store import Store, default_root
 from lamina.target import Target, target_for
 
 OUTPUT = Path(__file__).resolve().parent.parent / "docs" / "audit-survey.md"
+#: All of polars that is native stands in polars-runtime-32.
 PACKAGES = (
     "numpy scipy pandas scikit-learn pyarrow lightgbm xgboost onnxruntime opencv-python opencv-python-headless pillow "
-    "lxml cryptography pymupdf psycopg2-binary grpcio tokenizers polars shapely torch"
+    "lxml cryptography pymupdf psycopg2-binary grpcio tokenizers polars-runtime-32 shapely torch"
 ).split()
 TARGETS = tuple(target_for(python, architecture="x86_64") for python in ("cp311", "cp312"))
 FAMILIES = ("GLIBC", "GLIBCXX", "CXXABI", "GCC")
@@ -84,17 +87,26 @@ def main() -> None:
                 local = client.local(package)
                 table = releases(client.project(package))
             file = newest(local, Fit(target)) or newest([one for v in final(table) for one in table[v]], Fit(target))
-            if file is None or file.sha256 is None or file.size is None:
+            if file is None:
                 print(f"{package}: left out for {target.python}: no wheel", file=sys.stderr)
                 continue
-            wheel = LockedWheel(package, file.version, file.filename, file.sha256, file.size)
-            [path] = fetch([wheel], store=store, indexes=indexes, offline=False, progress=SILENT).values()
-            rows.append(judge(package, file, path, target))
+            rows.append(judge(package, file, had(package, file, store, indexes), target))
             print(line(rows[-1]), file=sys.stderr)
     version = subprocess.run(["readelf", "--version"], capture_output=True, text=True, check=True).stdout  # noqa: S607
     head = HEAD.format(date=dt.datetime.now(dt.UTC).date().isoformat(), readelf=version.splitlines()[0])
     OUTPUT.write_text(head + "".join(line(row) + "\n" for row in rows), encoding="utf-8")
     sys.exit(any(row.ceilings != row.readelf for row in rows))
+
+
+def had(package: str, file: IndexFile, store: Store, indexes: Indexes) -> Path:
+    """Where the wheel stands on this machine, fetched if need be."""
+    if file.url.startswith("file:"):
+        return Path(url2pathname(urlsplit(file.url).path))
+    if file.sha256 is None or file.size is None:
+        sys.exit(f"{file.filename}: the index states no hash or no size")
+    wheel = LockedWheel(package, file.version, file.filename, file.sha256, file.size)
+    [path] = fetch([wheel], store=store, indexes=indexes, offline=False, progress=SILENT).values()
+    return path
 
 
 def newest(files: Iterable[IndexFile], fit: Fit) -> IndexFile | None:
@@ -114,7 +126,7 @@ def judge(package: str, file: IndexFile, path: Path, target: Target) -> Row:
     with tempfile.TemporaryDirectory() as folder:
         wheel = Path(folder, file.filename)
         shutil.copyfile(path, wheel)
-        artefact = open_artefact(str(wheel), sources=False)
+        artefact = open_artefact(str(wheel))
         [findings] = check([artefact], target)
         readelf = asked(wheel, Path(folder, "one"))
     native = tuple(one for one in findings if one.severity != "note" or one.code == "missing-library")
@@ -157,10 +169,19 @@ def line(row: Row) -> str:
     platform = row.file.filename.removesuffix(".whl").split("-", 2)[2].replace(".", ", ")
     versions = [".".join(map(str, row.ceilings.get(family, ()))) for family in FAMILIES]
     agrees = "yes" if row.ceilings == row.readelf else f"no: {dict(row.readelf)}"
-    causes = dict.fromkeys(f"{one.code}: {one.message}" for one in row.findings)
     runtime = row.target.runtime.name
-    cells = (row.package, row.file.version, runtime, platform, *versions, agrees, "<br>".join(causes) or "fine")
+    cells = (row.package, row.file.version, runtime, platform, *versions, agrees, "; ".join(causes(row)) or "fine")
     return f"| {' | '.join(cell or '-' for cell in cells)} |"
+
+
+def causes(row: Row) -> Iterable[str]:
+    """What was found in a line: each code and severity with what it speaks of, whatever the file."""
+    kinds: dict[str, dict[str, None]] = {}
+    for one in row.findings:
+        kind = f"{one.code} ({one.severity})" if one.severity != "error" else one.code
+        spoken = re.search(r"needs (\S+?)[,;.]?(?=\s|$)", one.message)
+        kinds.setdefault(kind, {})[spoken[1] if spoken else one.message] = None
+    return (f"{kind}: {', '.join(sorted(what))}" for kind, what in kinds.items())
 
 
 if __name__ == "__main__":

@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 
 from lamina.audit.model import Artefact
+from lamina.lock import canonical
 
 #: Folders that stand for site-packages in what Lambda unpacks, and in what people pack wrongly.
 _SITE = re.compile(r"(?:.*?/)?(?:(?:site|dist)-packages|python(?:/lib/python3\.\d+/site-packages)?)/")
 
 
 def by_folder(path: str) -> str:
-    """The folder below site-packages that a path is in; empty for a file beside all packages, and for metadata."""
+    """The folder below site-packages that a path is in, or the name of its metadata folder; empty beside both."""
     inside = path[site.end() :] if (site := _SITE.match(path)) else path
     top, slash, _ = inside.partition("/")
-    return top.removesuffix(".libs") if slash and not top.endswith((".dist-info", ".egg-info")) else ""
+    if top.endswith((".dist-info", ".egg-info")):
+        return canonical(top.partition("-")[0])
+    return top.removesuffix(".libs") if slash else ""
 
 
 class Owners:
@@ -22,6 +25,7 @@ class Owners:
 
     def __init__(self, artefact: Artefact) -> None:
         self._recorded = {path: package.name for package in artefact.packages for path in package.files}
+        self._recorded |= {package.folder: package.name for package in artefact.packages}
         self._versions = {package.name: package.version for package in artefact.packages}
 
     def of(self, path: str) -> str:

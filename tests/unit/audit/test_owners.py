@@ -18,7 +18,8 @@ from lamina.audit.owners import Owners, by_folder
         ("wrapped/python/numpy/a.so", "numpy"),
         ("numpy/a.so", "numpy"),
         ("python/six.py", ""),
-        ("python/six-1.0.dist-info/METADATA", ""),
+        ("python/six-1.0.dist-info/METADATA", "six"),
+        ("python/ruamel_yaml-0.18.dist-info", "ruamel-yaml"),
         ("layer.zip", ""),
         ("handler.py", ""),
     ],
@@ -33,6 +34,6 @@ def test_record_knows_better_than_the_folder() -> None:
     package = Package("scikit-learn", "1.3.2", folder, (), metadata=True, entry_points=(), files=files)
     owners = Owners(Artefact("x.zip", "layer", (), (package,)))
     assert owners.of("python/sklearn/a.so") == owners.distribution("python/sklearn/a.so") == "scikit-learn"
-    assert owners.title("python/six.py") == "scikit-learn 1.3.2"
+    assert owners.title("python/six.py") == owners.title(folder) == "scikit-learn 1.3.2"
     assert owners.of("python/other/b.so") == owners.title("python/other/b.so") == "other"
     assert owners.distribution("python/other/b.so") == ""
