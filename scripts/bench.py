@@ -5,7 +5,8 @@ Compared, in turn, with warm caches and compiled bytecode on all sides:
 * ``lamina build``, warm: the layer composed from the store;
 * ``cat`` of the locked wheels into one file: the floor for anything that copies them;
 * ``uv pip install --target``, the usual ``rm -rf``, ``strip`` and ``zip``: what people do by hand;
-* ``lamina build`` with the wheels in the store and no parts: the first build.
+* ``lamina build`` with the wheels in the store and no parts: the first build;
+* ``lamina audit`` of the zip, as if a stranger had made it: its native files alone, and with the scan of all imports.
 
 Figures are CPU seconds (user and system, children included), wall seconds and peak memory, each the median of its runs.
 """
@@ -31,6 +32,17 @@ from lamina.recipe import load, targets
 from lamina.store import Store, default_root
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+#: The audit of everything but imports; what ``lamina audit`` takes beyond it is the scan of the sources.
+NATIVE = """
+import sys
+from lamina.artefact import open_artefact
+from lamina.audit.check import check
+from lamina.target import target_for
+python, _, platform = sys.argv[2].partition("-")
+check([open_artefact(sys.argv[1], sources=False)], target_for(python, platform=platform))
+"""
 
 
 class Run(NamedTuple):
@@ -104,6 +116,11 @@ def main() -> None:
             for name, measure in compare.items():
                 measured[name].append(measure())
 
+        made = str(work / "dist" / f"{recipe.name}-{target.name}.zip")
+        native = [sys.executable, "-c", NATIVE, made, target.name]
+        measured["lamina audit, no imports"] = [run(native) for _ in range(2)]
+        measured["lamina audit"] = [run([lamina, "audit", made, "--target", target.name]) for _ in range(2)]
+
         python = "{}.{}".format(*target.runtime.python)
         if all(map(shutil.which, ("strip", "zip"))):
             hand = by_hand(uv, lock_path, python, work)
@@ -127,9 +144,9 @@ def report(title: str, rows: dict[str, Run]) -> None:
     """Print the medians, and each as a ratio to the warm build."""
     base = rows["lamina build, warm"]
     print(f"{title}; medians")
-    print(f"{'':<24}{'CPU s':>9}{'wall s':>9}{'peak MiB':>10}{'CPU, times warm':>18}")
+    print(f"{'':<26}{'CPU s':>9}{'wall s':>9}{'peak MiB':>10}{'CPU, times warm':>18}")
     for name, row in rows.items():
-        print(f"{name:<24}{row.cpu:>9.3f}{row.wall:>9.3f}{row.peak:>10.1f}{row.cpu / base.cpu:>18.2f}")
+        print(f"{name:<26}{row.cpu:>9.3f}{row.wall:>9.3f}{row.peak:>10.1f}{row.cpu / base.cpu:>18.2f}")
 
 
 if __name__ == "__main__":

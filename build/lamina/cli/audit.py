@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
+import msgspec
 
 from lamina.cli import common
 from lamina.errors import UsageError
@@ -185,10 +186,17 @@ def _with_newest(judged: _Judged, target: Target) -> _Judged:
 
     with IndexClient(from_environment(os.environ)) as client:
         found = [
-            advise(findings, Owners(artefact).distribution, client, target)
+            advise([_asked(one) for one in findings], Owners(artefact).distribution, client, target)
             for artefact, findings in zip(judged.artefacts, judged.findings, strict=True)
         ]
     return judged._replace(findings=found)
+
+
+def _asked(finding: Finding) -> Finding:
+    """The finding without the advice to do what is being done."""
+    return msgspec.structs.replace(
+        finding, hint=finding.hint.replace(": lamina audit --online tells the newest that loads", "")
+    )
 
 
 def _print(judged: _Judged, target: Target, *, as_json: bool, as_sarif: bool) -> None:
