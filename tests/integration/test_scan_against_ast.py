@@ -154,11 +154,23 @@ def imports(body: Iterable[ast.AST], *, lazy: bool, guarded: bool) -> Iterator[F
             blocks += [(node.finalbody, lazy, guarded)]
         elif isinstance(node, ast.Match):
             blocks += [(case.body, lazy, True) for case in node.cases]
+        elif isinstance(node, ast.With | ast.AsyncWith):
+            blocks.append((node.body, lazy, guarded or any(suppresses(item.context_expr) for item in node.items)))
         elif not isinstance(node, ast.expr):
             inside = lazy or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
             blocks += [(getattr(node, field, []), inside, guarded) for field in ("body", "orelse")]
         for block, is_lazy, is_guarded in blocks:
             yield from imports(block, lazy=is_lazy, guarded=is_guarded)
+
+
+def suppresses(context: ast.expr) -> bool:
+    """Whether it is a call of ``suppress`` with what a failing import raises."""
+    raised = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
+    return (
+        isinstance(context, ast.Call)
+        and ast.unparse(context.func).rpartition(".")[2] == "suppress"
+        and any(ast.unparse(argument).rpartition(".")[2] in raised for argument in context.args)
+    )
 
 
 def type_checking(test: ast.expr) -> bool | None:

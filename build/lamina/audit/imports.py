@@ -1,7 +1,7 @@
 """Imports that nothing can satisfy: neither the artefacts of the stack, nor the standard library, nor the runtime.
 
 In a function's own modules (:mod:`lamina.audit.own`) each is told: an error where it fails when the module is imported,
-a warning where it stands inside a function. What stands under ``try`` or a condition is meant to be optional, and
+a warning where it stands inside a function. What stands under ``try``, ``suppress`` or a condition is meant to be optional, and
 nothing is said of it. Packages hold much that is never imported (back ends, plug-ins, scripts), so only what runs when
 they are imported counts there (:mod:`lamina.audit.reach`), and of each package there is one note a missing module.
 
@@ -21,7 +21,7 @@ from lamina.audit.names import distribution_of, is_differing, removed, system_of
 from lamina.audit.own import is_aside, own_modules, top_level
 from lamina.audit.reach import reached
 from lamina.findings import Finding, make
-from lamina.part.source import Import, Source, resolve
+from lamina.part.source import Import, resolve
 
 #: With these a module can be the parent of modules of which there is no file.
 _MAKERS = frozenset({"__path__", "exec", "spec_from_file_location"})
@@ -96,18 +96,22 @@ class _Finder:
                 yield _Missing(member, f"cannot import name {last!r} from {parent!r} (unknown location)")
 
     def noted(self, item: Item) -> set[_Missing]:
-        """What a module of a package does not find when it is imported; nothing that is of other systems."""
+        """What a module of a package does not find when it is imported; nothing that is of other systems.
+
+        Nor an extension module that is there, for another Python or system: that is told of the file itself.
+        """
         source = item.source
         name, is_package = self.modules.name_of(item.place)
         found: set[_Missing] = set()
-        if source is None or _suppresses(source):
+        if source is None:
             return found
         for imported in source.imports:
             if imported.guarded or imported.lazy or not resolve(imported, name, is_package):
                 continue
             for missing in self.missing(item, imported):
                 top = missing.name.partition(".")[0]
-                if not system_of(top) and top not in self.modules.unverified:
+                told = self.modules.is_foreign(missing.name)
+                if not system_of(top) and top not in self.modules.unverified and not told:
                     found.add(missing)
         return found
 
@@ -141,11 +145,6 @@ class _Finder:
         return self._literals.get(top, set())
 
 
-def _suppresses(source: Source) -> bool:
-    """Whether an import may stand in ``with suppress(ImportError)``, of which the facts say nothing."""
-    return any(imported.module == "contextlib" and "suppress" in imported.names for imported in source.imports)
-
-
 def _own_findings(item: Item, finder: _Finder) -> Iterator[Finding]:
     source = item.source
     found: dict[_Missing, bool] = {}
@@ -164,7 +163,7 @@ def _own_findings(item: Item, finder: _Finder) -> Iterator[Finding]:
             item.path,
             f"{missing.words}: {item.path} imports it and will fail, {when}; {_absent(missing, modules)}",
             _hint(missing, modules),
-            severity="warning" if lazy or unverified or (source is not None and _suppresses(source)) else None,
+            severity="warning" if lazy or unverified else None,
         )
 
 

@@ -85,6 +85,8 @@ def _is_run(item: Item) -> bool:
     """Whether a file is one that is started: a program, or a script where ``PATH`` looks. The loader only reads."""
     in_bin = item.place.rpartition("/")[0].endswith("/bin")
     if item.binary is not None:
+        if item.binary.damage:
+            return in_bin  # whether it was a library, nobody can tell any more
         return item.binary.format == "elf" and (not item.binary.library or in_bin)
     return item.script and in_bin
 

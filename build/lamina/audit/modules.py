@@ -79,6 +79,7 @@ class Modules:
                 self._given |= modules_of(name)
         self._extra = self._written_paths(artefacts)
         self._known: dict[str, Found | None] = {}
+        self._extensions: frozenset[str] | None = None
 
     def find(self, name: str) -> Found | None:
         """Where the module of this dotted name is; ``None`` where an import of it fails."""
@@ -102,6 +103,17 @@ class Modules:
             if found.kind == "given":
                 return ""
         return ""
+
+    def is_foreign(self, name: str) -> bool:
+        """Whether a module that is not there has an extension module for another Python or system in its place."""
+        parent, _, last = name.rpartition(".")
+        found = self.find(parent) if parent else None
+        folders = (found.folders if found is not None else ()) if parent else self.roots
+        if self._extensions is None:
+            native = (place for place in self.items if place.endswith((".so", ".pyd")))
+            named = (place.rpartition("/") for place in native)
+            self._extensions = frozenset(f"{folder}/{file.partition('.')[0]}" for folder, _, file in named)
+        return any(f"{folder}/{last}" in self._extensions for folder in folders)
 
     def inside(self, place: str) -> str:
         """The path of a file relative to the folder of ``sys.path`` that it is imported from; empty outside."""

@@ -32,6 +32,11 @@ _TYPE_CHECKING: Final = re.compile(rf"[\s(\"]*+(not(?!{NAME})[\s(\"]*+)?(?:{NAME
 _REDEFINED: Final = re.compile(
     r"TYPE_CHECKING[ \t]*(?::[^=:;\n]{0,80})?=(?!=)(?![ \t]*(?:False|0)[ \t\"]*(?:[\n;]|\Z))"
 )
+# contextlib.suppress() of what an import that fails raises, before the colon that ends the line of ``with``.
+_SUPPRESS: Final = re.compile(
+    rf"[^:]{{0,200}}?(?<!{NAME})suppress\s*\([^():]{{0,300}}?(?<!{NAME})"
+    rf"(?:ImportError|ModuleNotFoundError|Exception|BaseException)(?!{NAME})"
+)
 
 
 def join_lines(code: str) -> str:
@@ -141,6 +146,8 @@ class _Blocks:
             guarded = guarded or not before
         elif keyword in {"try", "except", "case"}:
             guarded = True
+        elif keyword == "with":
+            guarded = guarded or _SUPPRESS.match(self._code, opening.end()) is not None
         self._open.append(_Block(_width(opening[1]), line, clause, lazy, guarded, dead))
 
     def _leave(self, indentation: str) -> str:

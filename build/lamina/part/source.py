@@ -16,8 +16,8 @@ class Import(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ``module`` is as written, without the leading dots, which ``level`` counts: an empty string for ``from . import x``.
     ``names`` are those of a from-import before their ``as``, ``("*",)`` for a star, ``()`` for a plain import.
     ``lazy`` tells that it does not run when the module is imported: inside a function, or declared so (PEP 810).
-    ``guarded`` tells that it stands, at any depth, under ``try`` (its handlers and its ``else`` included) or under a
-    condition: that it is missing need not be an error.
+    ``guarded`` tells that it stands, at any depth, under ``try`` (its handlers and its ``else`` included), under
+    ``with suppress(ImportError)``, or under a condition: that it is missing need not be an error.
     """
 
     module: str

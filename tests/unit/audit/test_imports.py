@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from lamina.audit.imports import check_imports
 from lamina.audit.model import Artefact, Item, Package
 from lamina.audit.modules import Modules
@@ -81,7 +83,22 @@ def test_inside_a_function_it_is_a_warning_and_under_try_nothing() -> None:
     assert own({"handler.py": "try:\n    import pandas\nexcept ImportError:\n    pandas = None\n"}) == []
     assert own({"handler.py": "import sys\nif sys.platform == 'win32':\n    import winreg\n"}) == []
     suppressed = "from contextlib import suppress\nwith suppress(ImportError):\n    import pandas\n"
-    assert [finding.severity for finding in own({"handler.py": suppressed})] == ["warning"]
+    assert own({"handler.py": suppressed}) == []
+    assert packaged({"python/pkg/__init__.py": suppressed}) == []
+    beside = suppressed + "with suppress(KeyError):\n    import sklearn\n"
+    assert [finding.path for finding in own({"handler.py": beside})] == ["handler.py"]
+    assert [finding.path for finding in packaged({"python/pkg/__init__.py": beside})] == ["python/pkg/__init__.py"]
+
+
+@pytest.mark.parametrize(
+    "file", ["_x.cpython-312-x86_64-linux-gnu.so", "_x.cpython-311-darwin.so", "_x.cp311-win_amd64.pyd", "_x.pyd"]
+)
+def test_an_extension_of_another_python_is_told_of_its_file(file: str) -> None:
+    code = "from pkg._x import a\nimport _x\n"
+    files = {"python/pkg/__init__.py": code, f"python/pkg/{file}": "", f"python/{file}": ""}
+    assert packaged(files) == []
+    assert len(packaged({"python/pkg/__init__.py": code, "python/pkg/sub/" + file: ""})) == 2
+    assert len(own({"handler.py": code}, layer=files)) == 2
 
 
 def test_what_the_runtime_may_have_is_a_warning() -> None:

@@ -136,6 +136,18 @@ def test_imports_are_told_guarded_where_they_may_be_left_out() -> None:
             import i
         with x:
             import j
+        with suppress(ImportError): import p
+        with (open(x), contextlib.suppress(KeyError,
+                                           ModuleNotFoundError)) as y:
+            import q
+        with suppress(KeyError):
+            import r
+        with suppressed(ImportError):
+            import s
+        with open(x): raise suppress(ImportError)
+        import t
+        with open(ImportError):
+            import u
         match x:
             case 1:
                 import k
@@ -145,7 +157,7 @@ def test_imports_are_told_guarded_where_they_may_be_left_out() -> None:
         finally: pass
         import o
     """
-    assert modules(source) == "a? b? c? d e? f? g? h i j k? l m? n? o".split()
+    assert modules(source) == "a? b? c? d e? f? g? h i j p? q? r s t u k? l m? n? o".split()
 
 
 def test_brackets_hide_what_looks_like_a_block() -> None:
@@ -338,6 +350,7 @@ class Writer:
                     [("async def f()", place._replace(lazy=True))],
                     [("class C(\nobject)", place)],
                     [("with x as (\ny)", place)],
+                    [("with (x, a.suppress(A,\nImportError)) as y", sometimes)],
                     [("for x in {\n1}", place), ("else", place)],
                     [("try", sometimes), ("except (A,\nB)", sometimes), ("else", sometimes), ("finally", place)],
                     [("if (x and\ny)", sometimes), (f"elif {name}", never), ("else", sometimes)],
