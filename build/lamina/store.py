@@ -26,10 +26,14 @@ KINDS: Mapping[str, str] = {
     "parts": "wheels made ready for composing",
     "plans": "remembered layers",
     "memos": "recipes and local projects known to be valid",
+    "stages": "artefacts unpacked for proofs",
     "pages": "what indexes offered, for --offline",
     "partial": "downloads to be resumed",
     "tmp": "unfinished work",
 }
+
+#: The kind whose entries are folders, each with an index beside it that tells when it was last used.
+_TREES = "stages"
 
 _DIGEST_BYTES = 32
 #: Marks the store as a cache for backups (bford.info/cachedir), and as lamina's.
@@ -104,6 +108,22 @@ class Store:
             with contextlib.suppress(OSError):
                 beside.unlink(missing_ok=True)
 
+    @contextlib.contextmanager
+    def create_tree(self, target: Path) -> Iterator[Path]:
+        """As :meth:`create`, for a folder; what stands at ``target`` goes as soon as the new one is complete.
+
+        Between the two there is a moment without: hold :meth:`exclusive` meanwhile.
+        """
+        import shutil
+
+        with self.create(target) as beside:
+            try:
+                yield beside
+                shutil.rmtree(target, ignore_errors=True)
+            except BaseException:
+                shutil.rmtree(beside, ignore_errors=True)
+                raise
+
     def save(self, target: Path, content: bytes) -> None:
         """Put an entry there together with its digest, so that :meth:`load` notices damage."""
         with self.create(target) as beside:
@@ -135,6 +155,8 @@ class Store:
             if now - used >= _ABANDONED:
                 with contextlib.suppress(OSError):
                     path.unlink()
+        if self._is_own():
+            _remove_empty(self.root / "tmp")
 
     def touch(self, paths: Iterable[Path]) -> None:
         """Note that these entries were used now: many file systems do not (``noatime``), and :meth:`prune` asks."""
@@ -162,10 +184,27 @@ class Store:
         for kind in KINDS:
             limit = min(unused_for, _ABANDONED) if kind == "tmp" else unused_for
             for path, size, used in _files(self.root / kind):
-                if now - used >= limit:
+                if kind != _TREES and now - used >= limit:
                     with contextlib.suppress(OSError):
                         path.unlink()
                         freed += size
+        freed += self._prune_trees(now - unused_for)
+        _remove_empty(self.root / "tmp")
+        return freed
+
+    def _prune_trees(self, before: float) -> int:
+        """Remove trees whole, when they were last used before then; each has its own time in its index."""
+        import shutil
+
+        freed = 0
+        for tree in self.root.joinpath(_TREES).glob("*/*"):
+            index = tree.with_name(f"{tree.name}.index")
+            used = index if index.exists() else tree
+            with contextlib.suppress(OSError):
+                if tree.is_dir() and used.stat().st_mtime <= before:
+                    freed += sum(size for _, size, _ in _files(tree))
+                    index.unlink(missing_ok=True)
+                    shutil.rmtree(tree, ignore_errors=True)
         return freed
 
     def clear(self) -> int:
@@ -205,3 +244,11 @@ def _files(folder: Path) -> Iterator[tuple[Path, int, float]]:
             with contextlib.suppress(OSError):
                 facts = path.stat()
                 yield path, facts.st_size, max(facts.st_atime, facts.st_mtime)
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove folders that hold nothing and that nobody can still be filling."""
+    for parent, _, _ in os.walk(folder, topdown=False):
+        with contextlib.suppress(OSError):
+            if parent != str(folder) and time.time() - Path(parent).stat().st_mtime >= _ABANDONED:
+                Path(parent).rmdir()
