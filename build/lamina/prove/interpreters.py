@@ -1,0 +1,174 @@
+"""A CPython of the target's minor version that can load what the layer holds: found on this machine, or how to get one.
+
+Only what an interpreter says of itself counts, when it is run once: a name promises nothing, and a shim of pyenv can
+have nothing behind it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from lamina.errors import MissingToolError
+from lamina.process import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from lamina.target import Target
+
+#: Names an interpreter to be taken for proofs, instead of searching.
+OVERRIDE = "LAMINA_PYTHON"
+
+_ASK = """
+import json, os, platform, sys, sysconfig
+print(json.dumps({
+    "implementation": sys.implementation.name, "version": list(sys.version_info[:3]),
+    "level": sys.version_info[3], "machine": platform.machine(), "system": sys.platform,
+    "gil": not sysconfig.get_config_var("Py_GIL_DISABLED"), "debug": hasattr(sys, "gettotalrefcount"),
+    "bits": 64 if sys.maxsize > 2**32 else 32, "base": sys.base_prefix,
+    "executable": os.path.realpath(getattr(sys, "_base_executable", sys.executable)),
+    "glibc": platform.libc_ver()[0] == "glibc"}))
+"""
+_SLOWEST = 20.0  # seconds to start
+_WORKFLOW = ".github/workflows/layers.yml"
+
+
+class Interpreter(NamedTuple):
+    """A CPython that fits. ``path`` is ``bin/python3.X`` of its own prefix, no shim and no virtual environment."""
+
+    path: Path
+    version: tuple[int, ...]
+
+
+class Host(NamedTuple):
+    """What this machine is: ``system`` as ``sys.platform`` has it, ``machine`` as ``uname -m`` has it."""
+
+    system: str
+    machine: str
+
+
+def this_host() -> Host:
+    """This machine."""
+    import platform
+
+    return Host(sys.platform, platform.machine())
+
+
+def find(target: Target, env: Mapping[str, str], *, host: Host | None = None) -> Interpreter:
+    """The first CPython that fits the target: ``LAMINA_PYTHON``, the one that runs, PATH, uv's, pyenv's.
+
+    Raises:
+        MissingToolError: there is none, or this machine cannot load the target's binaries; the hint says what to do.
+    """
+    host = this_host() if host is None else host
+    if host.system != "linux" or host.machine != target.architecture:
+        raise _cannot_load(target, host)
+    stated = env.get(OVERRIDE, "")
+    refused: list[str] = []
+    seen: set[Path] = set()
+    for path in [Path(stated).expanduser()] if stated else candidates(target.runtime.python, env):
+        with contextlib.suppress(OSError):
+            real = path.resolve(strict=True)
+            if real in seen and "shims" not in path.parts:
+                continue
+            seen.add(real)
+        said = _asked(path)
+        wrong = _wrong(said, target) if said else "does not run"
+        if not wrong:
+            return Interpreter(_canonical(said, path, target), tuple(said["version"]))
+        refused.append(f"{path}: {wrong}")
+    if stated:
+        raise MissingToolError(
+            f"{OVERRIDE}: {refused[0]}", hint=f"Name a CPython {_minor(target)} there, or unset it: lamina searches."
+        )
+    raise _missing(target, refused)
+
+
+def candidates(python: tuple[int, int], env: Mapping[str, str]) -> Iterator[Path]:
+    """Where a CPython of this version may be, most likely first; none of them need exist or fit."""
+    name = "python{}.{}".format(*python)
+    if sys.version_info[:2] == python:
+        yield Path(sys.executable)
+    for folder in env.get("PATH", "").split(os.pathsep):
+        if folder and (path := Path(folder, name)).is_file():
+            yield path
+    home = Path(env["HOME"]) if env.get("HOME") else None
+    uv = [Path(env["UV_PYTHON_INSTALL_DIR"])] if env.get("UV_PYTHON_INSTALL_DIR") else []
+    data = Path(env["XDG_DATA_HOME"]) if env.get("XDG_DATA_HOME") else home / ".local" / "share" if home else None
+    uv += [data / "uv" / "python"] if data else []
+    pyenv = [Path(env["PYENV_ROOT"])] if env.get("PYENV_ROOT") else [home / ".pyenv"] if home else []
+    tools = [Path(env["RUNNER_TOOL_CACHE"], "Python")] if env.get("RUNNER_TOOL_CACHE") else []
+    version = "{}.{}".format(*python)
+    for folders, pattern in (
+        (uv, f"cpython-{version}.*/bin/{name}"),
+        (pyenv, f"versions/{version}.*/bin/{name}"),
+        (tools, f"{version}.*/*/bin/{name}"),
+    ):
+        for folder in folders:
+            yield from sorted(folder.glob(pattern), reverse=True)
+
+
+def _asked(path: Path) -> dict[str, object] | None:
+    """What the interpreter says of itself; ``None`` where it does not run, or says nothing of the kind."""
+    clean = {"PATH": os.environ.get("PATH", ""), "HOME": os.environ.get("HOME", "")}
+    try:
+        done = run([str(path), "-I", "-S", "-B", "-c", _ASK], timeout=_SLOWEST, env=clean)
+        said = json.loads(done.stdout)
+    except (MissingToolError, ValueError, OSError):
+        return None
+    return said if isinstance(said, dict) and done.code == 0 else None
+
+
+def _wrong(said: Mapping[str, object], target: Target) -> str:
+    """What keeps an interpreter from being the target's; empty where nothing does."""
+    version = said.get("version")
+    if not isinstance(version, list) or tuple(version[:2]) != target.runtime.python:
+        return f"is Python {'.'.join(map(str, version)) if isinstance(version, list) else 'of no known version'}"
+    checks = (
+        (said.get("implementation") == "cpython", f"is {said.get('implementation')}, not CPython"),
+        (said.get("level") == "final", "is a pre-release"),
+        (said.get("gil") is True, "is free-threaded, which Lambda's is not"),
+        (said.get("debug") is False, "is a debug build, whose ABI is another"),
+        (said.get("machine") == target.architecture and said.get("bits") == 64, f"is for {said.get('machine')}"),  # noqa: PLR2004
+        (said.get("glibc") is True, "is not built with glibc"),
+    )
+    return next((wrong for fine, wrong in checks if not fine), "")
+
+
+def _canonical(said: Mapping[str, object], path: Path, target: Target) -> Path:
+    """The interpreter in its own prefix, where the standard library is found from its place."""
+    name = f"python{_minor(target)}"
+    own = Path(str(said.get("base")), "bin", name)
+    return own if own.exists() else Path(str(said.get("executable") or path))
+
+
+def _minor(target: Target) -> str:
+    return "{}.{}".format(*target.runtime.python)
+
+
+def _missing(target: Target, refused: list[str]) -> MissingToolError:
+    version = _minor(target)
+    tried = "".join(f"\n  {line}" for line in refused)
+    return MissingToolError(
+        f"{target.name}: a proof runs in CPython {version}, and there is none on this machine{tried}",
+        hint=f"Get one:\n  uv python install {version}\n  apt-get install python{version}   (where Debian or Ubuntu "
+        f"has it)\nor name one in {OVERRIDE}, or prove in a container: lamina prove --in container",
+    )
+
+
+def _cannot_load(target: Target, host: Host) -> MissingToolError:
+    systems = {"win32": "Windows", "darwin": "macOS", "linux": "Linux"}
+    where = f"{systems.get(host.system, host.system)} on {host.machine}"
+    ways = ["prove in a container: lamina prove --in container"]
+    if host.system == "win32":
+        ways.append(f"run lamina in WSL, where this machine is {target.architecture}")
+    ways.append(f"let CI prove it: the job in {_WORKFLOW} runs on Linux of each architecture")
+    return MissingToolError(
+        f"{target.name}: its libraries are for Linux on {target.architecture}; this is {where}, which cannot load them",
+        hint="Build and audit work here. To prove:\n" + "\n".join(f"  {way}" for way in ways),
+    )
