@@ -94,7 +94,8 @@ class Quotas(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     ``unzipped`` is for a function and all its layers together. ``direct_upload`` limits a zip sent in the request,
     ``request`` the request itself, in which the zip is base64. An archive stays *below* ``entries``.
-    ``layer_name`` is a regular expression for the whole name.
+    ``layer_name`` is a regular expression for the whole name. ``event`` is what a function can be called with and
+    ``answer`` what it can answer, ``log_tail`` what an answer carries of the log; ``init`` is in seconds.
     """
 
     unzipped: int
@@ -109,6 +110,10 @@ class Quotas(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     license_info: int
     compatible_runtimes: int
     compatible_architectures: int
+    event: int
+    answer: int
+    init: int
+    log_tail: int
     sources: tuple[Source, ...]
 
 

@@ -221,6 +221,10 @@ def test_quotas_are_the_known_ones() -> None:
         "license_info": 512,
         "compatible_runtimes": 15,
         "compatible_architectures": 2,
+        "event": 6 * 1024**2,
+        "answer": 6 * 1024**2 + 100,
+        "init": 10,
+        "log_tail": 4 * 1024,
     }
     assert quotas().unzipped == 262_144_000
     assert quotas().direct_upload == 52_428_800
