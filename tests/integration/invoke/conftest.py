@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -75,9 +76,10 @@ class _Process:
     def _watch(self) -> None:
         status = Path(f"/proc/{self._process.pid}/status")
         while self._process.poll() is None:
-            for line in status.read_text().splitlines():
-                if line.startswith("VmHWM"):
-                    self._peak = max(self._peak, int(line.split()[1]) * 1024)
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                for line in status.read_text().splitlines():
+                    if line.startswith("VmHWM"):
+                        self._peak = max(self._peak, int(line.split()[1]) * 1024)
             if self._memory is not None and self._peak > self._memory and not self._beyond:
                 self._beyond = True
                 self._process.kill()

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 import pytest
@@ -58,8 +58,10 @@ BROKEN: dict[str, tuple[str, dict[str, object], str, str, str, str]] = {
         {},
         "Runtime.ImportModuleError",
         "Unable to import module 'handler': No module named 'pandas_is_not_here'",
-        "the module of handler.lambda_handler does not import: "
-        "Unable to import module 'handler': No module named 'pandas_is_not_here'",
+        (
+            "the module of handler.lambda_handler does not import: "
+            "Unable to import module 'handler': No module named 'pandas_is_not_here'"
+        ),
         "Ship what is missing: a package in requirements, a module of your own with source in [function].",
     ),
     "raises at import": (
@@ -67,8 +69,10 @@ BROKEN: dict[str, tuple[str, dict[str, object], str, str, str, str]] = {
         {},
         "RuntimeError",
         "no model",
-        "the module of handler.lambda_handler raised while it was imported: RuntimeError: no model "
-        '(File "{task}/handler.py", line 1, in <module>)',
+        (
+            "the module of handler.lambda_handler raised while it was imported: RuntimeError: no model "
+            '(File "{task}/handler.py", line 1, in <module>)'
+        ),
         "The log has the whole traceback; nothing of the function can be called until its module imports.",
     ),
     "no Python": (
@@ -76,8 +80,10 @@ BROKEN: dict[str, tuple[str, dict[str, object], str, str, str, str]] = {
         {},
         "Runtime.UserCodeSyntaxError",
         "Syntax error in module 'handler': '(' was never closed (handler.py, line 2)",
-        "the module of handler.lambda_handler is no Python that the target's interpreter reads: "
-        "Syntax error in module 'handler': '(' was never closed (handler.py, line 2)",
+        (
+            "the module of handler.lambda_handler is no Python that the target's interpreter reads: "
+            "Syntax error in module 'handler': '(' was never closed (handler.py, line 2)"
+        ),
         "Correct it there; the log has the line.",
     ),
     "no such handler": (
@@ -133,8 +139,10 @@ BROKEN: dict[str, tuple[str, dict[str, object], str, str, str, str]] = {
         {},
         "Function.ResponseSizeTooLarge",
         "Response payload size exceeded maximum allowed payload size (6291556 bytes).",
-        "the answer of handler.lambda_handler is larger than Lambda takes: "
-        "Response payload size exceeded maximum allowed payload size (6291556 bytes).",
+        (
+            "the answer of handler.lambda_handler is larger than Lambda takes: "
+            "Response payload size exceeded maximum allowed payload size (6291556 bytes)."
+        ),
         "Answer with less: pages, or a key of an object that the function wrote to S3.",
     ),
     "answers what is no JSON": (
@@ -142,8 +150,10 @@ BROKEN: dict[str, tuple[str, dict[str, object], str, str, str, str]] = {
         {},
         "Runtime.MarshalError",
         "Unable to marshal response: Object of type set is not JSON serializable",
-        "what handler.lambda_handler returned cannot be written as JSON: "
-        "Unable to marshal response: Object of type set is not JSON serializable",
+        (
+            "what handler.lambda_handler returned cannot be written as JSON: "
+            "Unable to marshal response: Object of type set is not JSON serializable"
+        ),
         "Return dicts, lists, strings, numbers, booleans and None; turn anything else into those.",
     ),
 }
