@@ -130,8 +130,10 @@ def test_many_mismatches_are_cut_off() -> None:
         ('{"status": true}', f"{WHERE}: status: expected a number from 100 to 599, found true"),
         (
             '{"error": {}, "status": 1}',
-            (f"{WHERE}: status: error and status exclude each other\n"
-            f"{WHERE}: status: expected a number from 100 to 599, found 1"),
+            (
+                f"{WHERE}: status: error and status exclude each other\n"
+                f"{WHERE}: status: expected a number from 100 to 599, found 1"
+            ),
         ),
         ('{"error": "ValueError"}', f'{WHERE}: error: expected an object, found "ValueError"'),
         ('{"body": {"p": {"$betwen": [0, 1]}}}', f'{WHERE}: body.p.$betwen: unknown; did you mean "$between"?'),
@@ -143,8 +145,10 @@ def test_many_mismatches_are_cut_off() -> None:
         ('{"answer": {"$contains": 1}}', f"{WHERE}: answer.$contains: expected a string, found 1"),
         (
             '{"answer": {"$type": "strng"}}',
-            (f"{WHERE}: answer.$type: expected one of string, number, boolean, array, object, null, "
-            'found "strng"; did you mean "string"?'),
+            (
+                f"{WHERE}: answer.$type: expected one of string, number, boolean, array, object, null, "
+                'found "strng"; did you mean "string"?'
+            ),
         ),
     ],
 )
