@@ -130,6 +130,11 @@ def accept(findings: Iterable[Finding], accepts: Iterable[Acceptance]) -> tuple[
     )
 
 
+def fails(findings: Iterable[Finding]) -> bool:
+    """The one place that decides it: an error that the recipe does not accept."""
+    return any(finding.severity == "error" and not finding.accepted for finding in findings)
+
+
 def _covers(accepts: tuple[Acceptance, ...], finding: Finding) -> bool:
     return any(
         entry.code == finding.code and (entry.path == finding.path or fnmatch.fnmatchcase(finding.path, entry.path))

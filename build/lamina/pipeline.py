@@ -8,7 +8,6 @@ imports no module that only a first build needs.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,7 +16,7 @@ from lamina.audit import budget
 from lamina.audit.runtime import check_runtime
 from lamina.emit import manifest as manifests
 from lamina.files import beside, put
-from lamina.findings import Finding, accept
+from lamina.findings import Finding, accept, fails
 from lamina.part.library import Fetch
 from lamina.plan import Plan
 from lamina.planner import Planner
@@ -27,6 +26,8 @@ from lamina.runtimes import quotas
 from lamina.store import Store
 
 if TYPE_CHECKING:
+    from lamina.function.build import FunctionBuilt
+    from lamina.function.pack import Pack
     from lamina.prune.model import Saving
 
 #: What stands beside an artefact's manifest, and goes with it.
@@ -37,7 +38,7 @@ class Built(NamedTuple):
     """The outcome of one order.
 
     ``artefact`` is ``None`` where an error finding forbade one; ``savings`` are there when the layer is over its
-    budget.
+    budget, ``function`` where the recipe's artefacts name one.
     """
 
     order: Order
@@ -46,26 +47,45 @@ class Built(NamedTuple):
     warm: bool
     notes: tuple[str, ...]
     savings: tuple[Saving, ...] = ()
+    function: FunctionBuilt | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether an artefact that was asked for is not there."""
+        return self.artefact is None or (self.function is not None and self.function.artefact is None)
 
 
 def build(order: Order, *, store: Store, fetch: Fetch, today: dt.date, progress: Progress = SILENT) -> Built:
-    """Build one layer: lock → parts → plan → zip, with manifest, SBOM and notices beside it.
+    """Build one layer, and the function beside it where the recipe's artefacts name one.
 
     ``today`` is what the runtime's end of support is held against.
     With an error finding no artefact is left, a stale one of the same name goes, and the manifest stays as the report.
+    An error in the function leaves the layer, which others share; one in the layer leaves no function either.
 
     Raises:
         IndexAccessError, IntegrityError, UnsafeWheelError: a wheel could not be had or must not be used.
-        UsageError: what shares the function cannot be measured.
+        UsageError: what shares the function cannot be measured, or the function's sources cannot be packed.
     """
-    shares = _shares(order)
+    packed = _packed(order)
     planner = Planner(order, store, fetch, progress)
+    built = _build_layer(order, planner, _shares(order, packed), today)
+    function = order.recipe.function
+    if packed is None or function is None or "function" not in order.recipe.artefacts:
+        return built
+    from lamina.function.build import found_in, write
+
+    found = found_in(order, function, packed, plan_key=planner.key, layer=planner.layer, store=store)
+    return built._replace(function=write(order, packed, found, layer_fails=built.artefact is None))
+
+
+def _build_layer(order: Order, planner: Planner, shares: list[budget.Share], today: dt.date) -> Built:
+    """Lock → parts → plan → zip, with manifest, SBOM and notices beside it."""
     plan = planner.recall() or planner.make()
     output = order.project.output
     artefact, report = output / f"{order.name}.zip", output / f"{order.name}.json"
     findings = _judge(order, artefact.name, plan, shares, today)
     output.mkdir(parents=True, exist_ok=True)
-    if _fails(findings):
+    if fails(findings):
         report.unlink(missing_ok=True)
         for suffix in _SUFFIXES:
             output.joinpath(order.name + suffix).unlink(missing_ok=True)
@@ -73,7 +93,7 @@ def build(order: Order, *, store: Store, fetch: Fetch, today: dt.date, progress:
         put(report, manifests.render(manifest))
         over = any(finding.code == "over-budget" for finding in findings)
         return Built(order, manifest, None, planner.warm, plan.notes, _savings(planner) if over else ())
-    progress.stage(f"writing {artefact.name}")
+    planner.progress.stage(f"writing {artefact.name}")
     with beside(artefact) as unfinished:
         plan = planner.write(plan, unfinished)
         manifest = _describe(order, plan, findings, manifests.read(report))
@@ -97,7 +117,7 @@ def _judge(order: Order, artefact: str, plan: Plan, shares: list[budget.Share], 
         [*plan.findings, *check_runtime(order.target, today), *([] if total > limits.unzipped else size)], recipe.accept
     )
     found = (*found, *(size if total > limits.unzipped else []))
-    if _fails(found):
+    if fails(found):
         return found  # there will be no zip to say something of
     return (
         *found,
@@ -105,19 +125,24 @@ def _judge(order: Order, artefact: str, plan: Plan, shares: list[budget.Share], 
     )
 
 
-def _fails(findings: tuple[Finding, ...]) -> bool:
-    """The one place that decides it: an error that the recipe does not accept."""
-    return any(finding.severity == "error" and not finding.accepted for finding in findings)
+def _packed(order: Order) -> Pack | None:
+    """The function's own files, where the recipe has one: they count against the quota, emitted or not."""
+    if order.recipe.function is None:
+        return None
+    from lamina.function.pack import pack
+
+    return pack(order.project.root, order.recipe.function.source)
 
 
-def _shares(order: Order) -> list[budget.Share]:
+def _shares(order: Order, packed: Pack | None) -> list[budget.Share]:
     """What shares the function with this layer: the recipe's ``budget.stack``, and the function itself."""
     recipe, project = order.recipe, order.project
     if not recipe.budget.stack and recipe.function is None:
         return []
     from lamina.stack import measure
 
-    return measure(recipe, order.target, root=project.root, output=project.output)
+    size = None if packed is None else packed.unzipped_bytes
+    return measure(recipe, order.target, root=project.root, output=project.output, function=size)
 
 
 def _savings(planner: Planner) -> tuple[Saving, ...]:
@@ -134,7 +159,7 @@ def _describe(
 
     Proofs in the ``earlier`` manifest stay where it is about the same bytes.
     """
-    sha256 = None if _fails(findings) else plan.sha256
+    sha256 = None if fails(findings) else plan.sha256
     return manifests.Manifest(
         name=order.recipe.name,
         target=order.target.name,
@@ -148,12 +173,7 @@ def _describe(
         packages=plan.packages,
         findings=findings,
         proofs=earlier.proofs if earlier is not None and sha256 and earlier.sha256 == sha256 else (),
-        recipe_sha256=_text_sha256(order.project.recipe_path),
-        lock_sha256=_text_sha256(order.lock_path),
+        recipe_sha256=manifests.text_sha256(order.project.recipe_path),
+        lock_sha256=manifests.text_sha256(order.lock_path),
         lamina_version=lamina.__version__,
     )
-
-
-def _text_sha256(path: Path) -> str:
-    """The digest of a text file with its line ends as LF: a checkout with CRLF is the same text."""
-    return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()

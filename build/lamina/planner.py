@@ -16,6 +16,7 @@ import msgspec
 
 import lamina
 from lamina import lock as locks
+from lamina.audit.model import Artefact
 from lamina.emit import zip as zips
 from lamina.errors import IntegrityError
 from lamina.lock import LockedWheel, canonical
@@ -93,6 +94,13 @@ class Planner:
                 return load_parts(self.store, self.wheels), said
         _, said = self._make()
         return load_parts(self.store, self.wheels), said
+
+    def layer(self) -> Artefact:
+        """The layer as checks judge it, from the facts of its parts and what was decided."""
+        from lamina.planning import layer_artefact
+
+        parts, said = self.decisions()
+        return layer_artefact(self.order, self.overlay, parts, said)
 
     def write(self, plan: Plan, path: Path) -> Plan:
         """Write the zip to ``path`` and return the plan with its digest.

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from lamina.audit.check import check
 from lamina.audit.layers import artefact_of
 from lamina.audit.metadata import check_metadata
+from lamina.audit.model import Artefact
 from lamina.emit import layout, notices, sbom
 from lamina.emit import manifest as manifests
 from lamina.errors import StaleLockError
@@ -44,13 +45,7 @@ def make_plan(
         if sum(decision.dropped for decision in said) < len(part[0].entries)
     ]
     texts = notices.render(shipping)
-    layer = assemble(
-        parts,
-        decisions,
-        interpreter=target.runtime.interpreter,
-        overlay=overlay,
-        notices=Generated(f"licenses/{recipe.name}.txt", texts, PLAIN, "lamina"),
-    )
+    layer = _assembled(order, overlay, parts, decisions, texts)
     sizes = shipped_by_package(parts, layer)
     plan = Plan(
         blueprint=layout.draw(layer, keys, libdeflate),
@@ -67,6 +62,32 @@ def make_plan(
         notices=texts,
     )
     return plan, decisions
+
+
+def layer_artefact(
+    order: Order,
+    overlay: Sequence[Generated],
+    parts: Sequence[tuple[Index, Facts]],
+    decisions: Sequence[Sequence[Decision]],
+) -> Artefact:
+    """The layer that was planned so, as checks judge it; its notices, which no check reads, are left empty."""
+    return artefact_of(order.name, parts, _assembled(order, overlay, parts, decisions, b""))
+
+
+def _assembled(
+    order: Order,
+    overlay: Sequence[Generated],
+    parts: Sequence[tuple[Index, Facts]],
+    decisions: Sequence[Sequence[Decision]],
+    texts: bytes,
+) -> Layer:
+    return assemble(
+        parts,
+        decisions,
+        interpreter=order.target.runtime.interpreter,
+        overlay=overlay,
+        notices=Generated(f"licenses/{order.recipe.name}.txt", texts, PLAIN, "lamina"),
+    )
 
 
 def _audited(order: Order, parts: Sequence[tuple[Index, Facts]], layer: Layer) -> tuple[Finding, ...]:

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-import fnmatch
-import os
 import zipfile
 from pathlib import Path
 
 from lamina.audit.budget import Share
 from lamina.emit import manifest as manifests
 from lamina.errors import UsageError
-from lamina.recipe import Recipe, Source
+from lamina.function.pack import pack
+from lamina.recipe import Recipe
 from lamina.target import Target
 
 
-def measure(recipe: Recipe, target: Target, *, root: Path, output: Path) -> list[Share]:
+def measure(recipe: Recipe, target: Target, *, root: Path, output: Path, function: int | None = None) -> list[Share]:
     """One share for each entry of ``budget.stack``, and one for the function where the recipe has one.
+
+    ``function`` is its size in bytes, where its sources were read already.
 
     A recipe's size is that of its last build in ``output`` for the same Python and architecture, the largest where it
     has several.
 
     Raises:
-        UsageError: a recipe of the stack was not built yet, a zip cannot be read, a source of the function is not
-        there.
+        UsageError: a recipe of the stack was not built yet, a zip cannot be read, a source of the function cannot be
+        packed.
     """
     shares = [_share(entry, target, root, output) for entry in recipe.budget.stack]
     if recipe.function is not None:
-        shares.append(Share("the function", sum(_size(root, source) for source in recipe.function.source)))
+        size = pack(root, recipe.function.source).unzipped_bytes if function is None else function
+        shares.append(Share("the function", size))
     return shares
 
 
@@ -53,22 +55,3 @@ def _share(entry: str | int, target: Target, root: Path, output: Path) -> Share:
             hint=f"Build it first: lamina build {entry}",
         )
     return Share(entry, max(built.unzipped_bytes for built in fits))
-
-
-def _size(root: Path, source: Source) -> int:
-    """Bytes of one tree of the function's sources, less what its globs leave out."""
-    start = root / source.from_
-    if start.is_file():
-        return start.stat().st_size
-    if not start.is_dir():
-        raise UsageError(
-            f"function.source: {source.from_}: no such file or folder", hint="Correct the path in the recipe."
-        )
-    total = 0
-    for parent, _, names in os.walk(start):
-        for name in names:
-            path = Path(parent, name)
-            inside = path.relative_to(start).as_posix()
-            if not any(fnmatch.fnmatchcase(inside, glob) for glob in source.exclude):
-                total += path.stat().st_size
-    return total

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,8 +12,18 @@ from lamina.cli import common
 from lamina.pipeline import Built, build
 from lamina.project import order
 from lamina.report import machine
-from lamina.report.text import build_lines, package_table, publish_lines, saving_lines
+from lamina.report.text import (
+    build_lines,
+    function_lines,
+    function_publish_lines,
+    package_table,
+    publish_lines,
+    saving_lines,
+)
 from lamina.runtimes import quotas
+
+if TYPE_CHECKING:
+    from lamina.function.build import FunctionBuilt
 
 
 @click.command(
@@ -45,7 +56,8 @@ def command(
     """Build the layers of recipes from their locks.
 
     Leaves <name>-<target>.zip in dist/, with its manifest (.json), bill of materials (.cdx.json) and licence notices
-    (.notices.txt). A finding that is an error leaves no zip, only the manifest as the report, and exit code 1.
+    (.notices.txt); and where the recipe's artefacts name a function, <name>-<target>-function.zip with its manifest. A
+    finding that is an error leaves no zip, only the manifest as the report, and exit code 1.
     """
     store = common.open_store()
     progress = common.TerminalProgress(quiet=quiet)
@@ -60,17 +72,33 @@ def command(
                 ordered = workshop.fulfil(order(project, recipe, target))
                 built = build(ordered, store=store, fetch=fetch, today=today, progress=progress)
                 artefact = None if built.artefact is None else project.shown(built.artefact)
-                failed = failed or artefact is None
+                failed = failed or built.failed
                 if as_json:
-                    outcomes.append(machine.Build(artefact, built.warm, built.notes, built.manifest, built.savings))
+                    outcomes.append(_machine(built, artefact))
                 else:
                     _print(built, artefact)
                 common.annotate(ordered.name, built.manifest.findings)
+                if built.function is not None:
+                    common.annotate(f"{ordered.name}-function", built.function.manifest.findings)
     finally:
         progress.close()
     if as_json:
         click.echo(machine.render(outcomes))
     return 1 if failed else 0
+
+
+def _machine(built: Built, artefact: str | None) -> machine.Build:
+    function = None
+    if built.function is not None:
+        function = machine.FunctionBuild(_shown(built), built.function.manifest, built.function.withheld)
+    return machine.Build(artefact, built.warm, built.notes, built.manifest, built.savings, function)
+
+
+def _shown(built: Built) -> str | None:
+    """The path of the function as messages show it."""
+    if built.function is None or built.function.artefact is None:
+        return None
+    return built.order.project.shown(built.function.artefact)
 
 
 def _print(built: Built, artefact: str | None) -> None:
@@ -83,4 +111,16 @@ def _print(built: Built, artefact: str | None) -> None:
     if artefact is not None:
         shown = Path(artefact).as_posix()
         for line in publish_lines(built.manifest, shown, built.order.recipe.description, quotas()):
+            click.echo(line)
+    if built.function is not None:
+        _print_function(built, built.function)
+
+
+def _print_function(built: Built, made: FunctionBuilt) -> None:
+    shown = _shown(built)
+    for line in function_lines(made.manifest, shown, withheld=made.withheld, paint=common.paint):
+        click.echo(line)
+    function = built.order.recipe.function
+    if shown is not None and function is not None:
+        for line in function_publish_lines(made.manifest, Path(shown).as_posix(), function, quotas()):
             click.echo(line)

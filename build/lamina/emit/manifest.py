@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from pathlib import Path
 
 import msgspec
@@ -53,6 +54,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 def code_sha256(sha256: str) -> str:
     """A digest as Lambda states it (``CodeSha256``): base64 of the raw SHA-256."""
     return base64.b64encode(bytes.fromhex(sha256)).decode()
+
+
+def text_sha256(path: Path) -> str:
+    """The digest of a text file with its line ends as LF: a checkout with CRLF is the same text."""
+    return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
 
 
 def render(manifest: Manifest) -> bytes:

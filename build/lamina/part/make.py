@@ -17,11 +17,14 @@ from lamina.binary.look import is_native, look
 from lamina.binary.model import Binary
 from lamina.errors import IntegrityError, UnsafeWheelError
 from lamina.part import model
+from lamina.part.compress import libdeflate
 from lamina.part.paths import path_lines
 from lamina.part.points import read_lines, to_point
 from lamina.part.scan import scan
 from lamina.part.source import Source
 from lamina.zipformat import DEFLATED, STORED, local_header
+
+__all__ = ["SCHEMES", "Compress", "libdeflate", "make"]
 
 #: A function that turns bytes into a raw deflate stream, the same on every host; see :func:`libdeflate`.
 Compress = Callable[[bytes], bytes]
@@ -50,13 +53,6 @@ class _Place(NamedTuple):
     entry: wheels.Entry
     path: str
     script: bool
-
-
-def libdeflate(content: bytes) -> bytes:
-    """Compress with libdeflate at its default level; deterministic for one version of the ``deflate`` package."""
-    import deflate
-
-    return bytes(deflate.deflate_compress(content, 6))
 
 
 def make(wheel: wheels.Wheel, wheel_sha256: str, out: IO[bytes], compress: Compress) -> tuple[model.Index, model.Facts]:

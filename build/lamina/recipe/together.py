@@ -53,6 +53,7 @@ def together(draft: Draft, stem: str) -> Iterator[Mistake]:
     yield from _requirements(draft)
     yield from _targets(draft)
     yield from _budget(draft)
+    yield from _artefacts(draft)
     yield from _environment(draft)
     yield from _indexes(draft)
 
@@ -137,6 +138,17 @@ def _budget(draft: Draft) -> Iterator[Mistake]:
     for position, entry in enumerate(draft.get("budget", "stack") or ()):
         if entry == draft.get("name") and isinstance(entry, str):
             yield Mistake(("budget", "stack", position), f"{show(entry)} is this recipe itself")
+
+
+def _artefacts(draft: Draft) -> Iterator[Mistake]:
+    """A function is packed from ``[function]``, and judged beside its layer, which is built with it."""
+    stated = {kind: path for path, kind in draft.strings("artefacts")}
+    if "function" not in stated:
+        return
+    if "function" not in draft.get():
+        yield Mistake(stated["function"], "there is no [function] that says what goes into it")
+    if "layer" not in stated and len(stated) == len(draft.get("artefacts")):
+        yield Mistake(stated["function"], 'a function is built with its layer; expected ["layer", "function"]')
 
 
 def _environment(draft: Draft) -> Iterator[Mistake]:

@@ -15,14 +15,29 @@ from lamina.prune.model import Saving, Thing
 from lamina.target import Target
 
 
+class FunctionBuild(msgspec.Struct, frozen=True):
+    """The function beside a layer. ``artefact`` is the zip's path, null where an error forbade one.
+
+    ``withheld`` tells that the error is the layer's.
+    """
+
+    artefact: str | None
+    manifest: Manifest
+    withheld: bool = False
+
+
 class Build(msgspec.Struct, frozen=True):
-    """``lamina build``: one target. ``artefact`` is the zip's path, null where a finding forbade one."""
+    """``lamina build``: one target. ``artefact`` is the zip's path, null where a finding forbade one.
+
+    ``function`` is null where the recipe's artefacts name none.
+    """
 
     artefact: str | None
     warm: bool
     notes: tuple[str, ...]
     manifest: Manifest
     savings: tuple[Saving, ...] = ()
+    function: FunctionBuild | None = None
 
 
 class Placed(Finding, frozen=True):

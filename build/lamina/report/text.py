@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from lamina.audit.owners import by_folder
 from lamina.emit.manifest import Manifest, Package
 from lamina.prune.model import Saving
+from lamina.recipe import Function
+from lamina.recipe.sizes import MIB
 from lamina.report.findings import Paint, table, unpainted
 from lamina.runtimes import Quotas
 
@@ -36,6 +38,22 @@ def build_lines(
     yield from table(manifest.findings, by_folder, paint=paint)
     for note in notes:
         yield f"  note: {note}"
+
+
+def function_lines(
+    manifest: Manifest, artefact: str | None, *, withheld: bool, paint: Paint = unpainted
+) -> Iterator[str]:
+    """The summary of the function beside a layer, as :func:`build_lines` for the layer."""
+    title = f"{manifest.name}: the function for {manifest.target}"
+    if artefact is None:
+        why = "the error is the layer's" if withheld else "what was found stands below"
+        yield f"{title}: no artefact; {why}"
+    else:
+        sizes = f"{manifest.zipped_bytes:,} bytes zipped, {manifest.unzipped_bytes:,} unzipped"
+        yield f"{title}: {artefact}"
+        yield f"  {sizes}, {plural(manifest.entries, 'file')}"
+        yield f"  sha256 {manifest.sha256}"
+    yield from table(manifest.findings, by_folder, paint=paint)
 
 
 def package_table(packages: Sequence[Package]) -> Iterator[str]:
@@ -70,3 +88,28 @@ def publish_lines(manifest: Manifest, artefact: str, description: str, quotas: Q
         yield f'  {shlex.join(common)} --content "S3Bucket=$BUCKET,S3Key={name}"'
     else:
         yield f"  {shlex.join([*common, '--zip-file', f'fileb://{artefact}'])}"
+
+
+def function_publish_lines(manifest: Manifest, artefact: str, function: Function, quotas: Quotas) -> Iterator[str]:
+    """The commands that create the function with the AWS CLI, and that update its code.
+
+    Shell variables are what only the account knows: bucket, role, and the layer's version as publishing it printed.
+    """
+    name = ["--function-name", manifest.name]
+    create = [
+        "aws", "lambda", "create-function", *name,
+        "--runtime", manifest.runtime,
+        "--architectures", manifest.architecture,
+        "--handler", function.handler,
+        "--memory-size", str(function.memory // MIB),
+        "--timeout", str(function.timeout),
+    ]  # fmt: skip
+    update = ["aws", "lambda", "update-function-code", *name, "--architectures", manifest.architecture]
+    code = again = f"--zip-file {shlex.quote(f'fileb://{artefact}')}"
+    yield "To create the function, and to update its code:"
+    if manifest.zipped_bytes > quotas.direct_upload:
+        key = f"{manifest.name}-{manifest.target}-function.zip"
+        yield f'  aws s3 cp {shlex.quote(artefact)} "s3://$BUCKET/{key}"'
+        code, again = f'--code "S3Bucket=$BUCKET,S3Key={key}"', f'--s3-bucket "$BUCKET" --s3-key {key}'
+    yield f'  {shlex.join(create)} --role "$ROLE_ARN" --layers "$LAYER_VERSION_ARN" {code}'
+    yield f"  {shlex.join(update)} {again}"

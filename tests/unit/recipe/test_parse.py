@@ -542,9 +542,9 @@ def test_targets_that_do_not_exist_are_explained_where_they_stand(lines: str, ke
     ("top", "tables", "message"),
     [
         (
-            'artefacts = ["layer", "function"]',
+            'artefacts = ["layer", "image"]',
             "",
-            'artefacts[1]: other artefacts than the layer zip are not built yet; "layer" is what this version does',
+            'artefacts[1]: container images are not built yet; "layer" or "function" is what this version does',
         ),
         (
             "",
@@ -590,6 +590,38 @@ def test_targets_that_do_not_exist_are_explained_where_they_stand(lines: str, ke
 )
 def test_what_is_not_built_yet_is_refused_with_what_to_write(top: str, tables: str, message: str) -> None:
     assert mistakes(text(top=top, tables=tables)) == [message]
+
+
+FUNCTION = '[function]\nhandler = "a.b"\nsource = [{ from = "f" }]\n'
+
+
+@pytest.mark.parametrize(
+    ("top", "tables", "expected"),
+    [
+        ('artefacts = ["layer", "function"]', FUNCTION, []),
+        ('artefacts = ["function", "layer"]', FUNCTION, []),
+        (
+            'artefacts = ["layer", "function"]',
+            "",
+            ["artefacts[1]: there is no [function] that says what goes into it"],
+        ),
+        (
+            'artefacts = ["function"]',
+            FUNCTION,
+            ['artefacts[0]: a function is built with its layer; expected ["layer", "function"]'],
+        ),
+        (
+            'artefacts = ["function", "layers"]',  # the one mistake is told, not what follows from it
+            FUNCTION,
+            ['artefacts[1]: expected one of "function", "image", "layer", found "layers"; did you mean "layer"?'],
+        ),
+    ],
+)
+def test_a_function_is_an_artefact_beside_its_layer(top: str, tables: str, expected: list[str]) -> None:
+    if expected:
+        assert mistakes(text(top=top, tables=tables)) == expected
+    else:
+        assert "function" in parse(text(top=top, tables=tables), "x").artefacts
 
 
 def test_an_index_is_checked() -> None:
