@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from lamina.audit.model import Artefact, Item
+from lamina.audit.model import ROOTS, Artefact, Item
 from lamina.audit.modules import Modules, is_module
 from lamina.audit.names import distribution_of, is_differing, removed, system_of
 from lamina.audit.own import is_aside, own_modules, top_level
@@ -190,6 +190,11 @@ def _hint(missing: _Missing, modules: Modules) -> str:
     found = modules.find(top)
     if found is not None and found.kind != "unverified" and not is_differing(missing.name):
         return f"Add the file of {missing.name} to function.source, or correct the import."
+    if elsewhere := _elsewhere(missing.name, modules):
+        return (
+            f"{elsewhere} is in the function, where Python does not look for it: map it to "
+            f"{missing.name.replace('.', '/')} by to in function.source, or correct the import."
+        )
     if last := removed(top, modules.python):
         return f"Replace it: it went after CPython {last}; or use a runtime up to that version."
     name = distribution_of(missing.name)
@@ -197,6 +202,18 @@ def _hint(missing: _Missing, modules: Modules) -> str:
         f"Add {name} to the recipe's requirements, or audit the function together with the layer that has it; "
         "a module of your own belongs into function.source."
     )
+
+
+def _elsewhere(name: str, modules: Modules) -> str:
+    """A file or folder of the function that has a module's name and stands in another place."""
+    path, root = name.replace(".", "/"), ROOTS["function"]
+    for place in sorted(modules.items):
+        above, slash, below = place.removeprefix(root).partition(f"/{path}/")
+        if place.startswith(root) and slash and below.endswith(".py"):
+            return f"{above}/{path}"
+        if place.startswith(root) and place.endswith(f"/{path}.py"):
+            return place.removeprefix(root)
+    return ""
 
 
 def _note(owner: str, note: _Noted, modules: Modules) -> Finding:

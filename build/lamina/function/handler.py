@@ -54,7 +54,9 @@ def check_handler(handler: str, modules: Modules, read: Read) -> Iterator[Findin
     gone = "" if all(module.split(".")) and modules.find(module) is not None else (modules.missing(module) or module)
     if gone:
         # That something it imports is missing is told as missing-import.
-        message = f"Runtime.ImportModuleError: Unable to import module '{written}': No module named {gone!r}"
+        above = modules.find(gone.rpartition(".")[0]) if "." in gone else None
+        end = f"; {gone.rpartition('.')[0]!r} is not a package" if above is not None and above.kind == "module" else ""
+        message = f"Runtime.ImportModuleError: Unable to import module '{written}': No module named {gone!r}{end}"
         yield make("handler-missing", KEY, message, _where(module, name, modules, read))
         return
     yield from _check_name(handler, _At(module, name), modules, read)
@@ -173,11 +175,13 @@ def _where(module: str, name: str, modules: Modules, read: Read) -> str:
     having = [dotted for dotted, place in own.items() if _defines(read(place) or b"", name)]
     close = difflib.get_close_matches(module, own, n=1)
     likely = [*(dotted for dotted in same if dotted in having), *same, *close, *having]
-    if likely:
-        path = own[likely[0]].removeprefix("/var/task/")
-        meant = f'did you mean handler = "{likely[0]}.{name}"?'
-        return f"{path} is in the function: {meant} Or map its folder to another place by to."
-    return "Add the file to function.source, or correct function.handler: it is looked for from the root of the zip."
+    if not likely:
+        return (
+            "Add the file to function.source, or correct function.handler: it is looked for from the root of the zip."
+        )
+    path = own[likely[0]].removeprefix("/var/task/")
+    otherwise = " Or map its folder to another place by to." if same else ""
+    return f'{path} is in the function: did you mean handler = "{likely[0]}.{name}"?{otherwise}'
 
 
 def _defines(content: bytes, name: str) -> bool:
