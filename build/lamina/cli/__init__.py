@@ -19,6 +19,7 @@ COMMANDS = {
     "diff": "Explain how two artefacts differ.",
     "explain": "Tell what a layer leaves out, what it keeps, and why.",
     "lock": "Resolve recipes to exact wheels for their targets.",
+    "prove": "Run what was built, in a CPython of the target.",
     "recipe": "Write a new recipe, or check one.",
 }
 

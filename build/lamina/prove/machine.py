@@ -34,8 +34,8 @@ except ImportError:
     pass
 try:
     import ssl
-    told["openssl"] = ".".join(map(str, ssl.OPENSSL_VERSION_INFO[:3]))
-except ImportError:
+    told["openssl"] = ssl.OPENSSL_VERSION.split()[1]
+except (ImportError, IndexError):
     pass
 print(json.dumps(told))
 """
@@ -83,13 +83,13 @@ def dotted(numbers: Sequence[int]) -> str:
     return ".".join(map(str, numbers))
 
 
-def sentence(where: Where, runtime: Runtime) -> str:
-    """``passed on Debian 12, glibc 2.36: not Lambda; newer there: glibc 2.36 (Lambda: 2.26)``.
+def place(where: Where, runtime: Runtime) -> str:
+    """Where a proof ran, and what is newer there than on the runtime: ``Debian 12, glibc 2.36, …: not Lambda; …``.
 
     In a container of the runtime's own image nothing is newer, and that it is not Lambda stays true.
     """
-    libc = f", glibc {dotted(where.glibc)}" if where.glibc else ""
+    versions = (("glibc", where.glibc), ("SQLite", where.sqlite), ("OpenSSL", where.openssl))
+    told = [where.system, *(f"{name} {dotted(numbers)}" for name, numbers in versions if numbers)]
     more = newer(where, runtime)
-    tail = f"; newer there: {', '.join(more)}" if more else ""
-    loose = "" if where.isolated else f"; not isolated ({where.how})"
-    return f"passed on {where.system}{libc}: not Lambda{tail}{loose}"
+    tail = f"; newer than the runtime's: {', '.join(more)}" if more else ""
+    return f"{', '.join(told)}, CPython {where.python}, {where.how}: not Lambda{tail}"

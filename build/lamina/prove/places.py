@@ -83,5 +83,3 @@ def environment(runtime: Runtime, places: Places, system_folders: tuple[str, ...
         "PATH": f"{places.lang}/bin:/usr/local/bin:/usr/bin/:/bin:{places.placed('/opt/bin')}",
         "TZ": ":UTC",
     }
-
-

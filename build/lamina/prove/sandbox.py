@@ -107,9 +107,7 @@ class HostSandbox:
             "ports": list(job.reach),
         }
         command = [str(self._stage.interpreter), "-I", "-S", "-B", str(_INSIDE / "supervise.py")]
-        running = Supervised(
-            command, order, stdin=job.stdin, memory=job.memory, seconds=job.seconds, depth=way.depth
-        )
+        running = Supervised(command, order, stdin=job.stdin, memory=job.memory, seconds=job.seconds, depth=way.depth)
         self._running = [one for one in self._running if one.wait(0) is None]
         self._running.append(running)
         return running

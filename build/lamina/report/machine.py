@@ -9,7 +9,7 @@ import msgspec
 
 from lamina.audit.model import Artefact
 from lamina.audit.owners import Owners
-from lamina.emit.manifest import Manifest
+from lamina.emit.manifest import Manifest, Proof
 from lamina.findings import Finding
 from lamina.prune.model import Saving, Thing
 from lamina.target import Target
@@ -65,6 +65,16 @@ class Audit(msgspec.Struct, frozen=True):
     architecture: str
     artefacts: tuple[Audited, ...]
     stack: tuple[Placed, ...] = ()
+
+
+class Proven(msgspec.Struct, frozen=True):
+    """``lamina prove``: one target. ``passed`` tells that every proof did; ``notes`` are sentences."""
+
+    name: str
+    target: str
+    passed: bool
+    proofs: tuple[Proof, ...]
+    notes: tuple[str, ...] = ()
 
 
 class Lock(msgspec.Struct, frozen=True):
@@ -159,6 +169,7 @@ def schema() -> dict[str, Any]:
     types = {
         "build": list[Build],
         "audit": Audit,
+        "prove": list[Proven],
         "lock": list[Lock],
         "explain": list[Explain],
         "cache info": Cache,

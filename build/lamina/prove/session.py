@@ -1,0 +1,114 @@
+"""A place in which the artefacts of one order run: what was emitted, unpacked, in a sandbox of the target's Python."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from typing import TYPE_CHECKING, NamedTuple
+
+from lamina.emit import manifest as manifests
+from lamina.errors import IntegrityError, UsageError
+from lamina.function.build import stem
+from lamina.prove.interpreters import find
+from lamina.prove.model import Stage
+from lamina.prove.runtime_standin import standin
+from lamina.prove.sandbox import open_sandbox
+from lamina.prove.stage import Source, unpacked, wheels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from lamina.emit.manifest import Manifest
+    from lamina.index import Indexes
+    from lamina.part.library import Fetch
+    from lamina.progress import Progress
+    from lamina.project import Order
+    from lamina.prove.model import Sandbox
+    from lamina.store import Store
+
+
+class Emitted(NamedTuple):
+    """One zip in the output folder and the manifest beside it, which describes these very bytes."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def report(self) -> Path:
+        """Where the manifest stands."""
+        return self.path.with_suffix(".json")
+
+
+class Session(NamedTuple):
+    """The artefacts of one order, ready to run. ``unpruned`` opens the same with the wheels as they are."""
+
+    order: Order
+    layer: Emitted
+    function: Emitted | None
+    sandbox: Sandbox
+    unpruned: Callable[[], contextlib.AbstractContextManager[Sandbox]]
+
+
+class Means(NamedTuple):
+    """What opening a session needs of the edge."""
+
+    store: Store
+    fetch: Fetch
+    indexes: Callable[[], Indexes]
+    environment: Mapping[str, str]
+    progress: Progress
+    offline: bool = False
+
+
+@contextlib.contextmanager
+def open_session(order: Order, means: Means) -> Iterator[Session]:
+    """Unpack what was emitted for an order and open a sandbox over it; all of it is ended and removed at the end.
+
+    Raises:
+        UsageError: there is no artefact to run.
+        IntegrityError: a zip is not the one that its manifest describes.
+        MissingToolError: this machine cannot run the target's binaries, or has no CPython of its version.
+        IndexAccessError: what the runtime has beside the standard library cannot be fetched.
+    """
+    layer = _emitted(order, order.name)
+    wanted = order.recipe.function is not None and "function" in order.recipe.artefacts
+    function = _emitted(order, stem(order)) if wanted else None
+    interpreter = find(order.target, means.environment).path
+    runtime = standin(
+        order.target, store=means.store, indexes=means.indexes(), offline=means.offline, progress=means.progress
+    )
+    means.progress.stage(f"unpacking {layer.path.name}")
+    task = _unpacked(function, means.store) if function is not None else None
+    stage = Stage(interpreter, runtime, _unpacked(layer, means.store), task)
+
+    def unpruned() -> contextlib.closing[Sandbox]:
+        means.progress.stage("unpacking the wheels as they are, to compare")
+        paths = dict(means.fetch(order.lock.wheels))
+        whole = unpacked(means.store, wheels(order.lock.wheels, paths, "python"))
+        return contextlib.closing(open_sandbox(stage._replace(opt=whole), order.target.runtime))
+
+    with contextlib.closing(open_sandbox(stage, order.target.runtime)) as sandbox:
+        yield Session(order, layer, function, sandbox, unpruned)
+
+
+def _emitted(order: Order, name: str) -> Emitted:
+    path = order.project.output / f"{name}.zip"
+    manifest = manifests.read(path.with_suffix(".json"))
+    if manifest is None or manifest.sha256 is None or not path.is_file():
+        raise UsageError(
+            f"{order.project.shown(path)}: there is no such artefact to prove",
+            hint=f"Build it first: lamina build {order.recipe.name}",
+        )
+    with path.open("rb", buffering=0) as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != manifest.sha256:
+        raise IntegrityError(
+            f"{order.project.shown(path)}: is not the zip that the manifest beside it describes",
+            hint=f"Build it again: lamina build {order.recipe.name}",
+        )
+    return Emitted(path, manifest)
+
+
+def _unpacked(emitted: Emitted, store: Store) -> Path:
+    return unpacked(store, [Source(emitted.path, emitted.manifest.sha256 or "", emitted.path.name)])
