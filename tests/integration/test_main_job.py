@@ -186,7 +186,7 @@ def test_over_budget_fails_with_a_table_and_takes_the_stale_zip_away(project: Pa
     recipe.write_text(recipe.read_text() + '\n[budget]\nunzipped = "200 MiB"\nwarn = "100 MiB"\n')
     done = _build(project, shared_store)
     assert done.returncode == 1
-    assert "error: over-budget" in done.stdout
+    assert "error  over-budget" in done.stdout
     assert "What could go, in bytes:" in done.stdout
     assert [path.name for path in (project / "dist").iterdir()] == [f"{NAME}.json"]
     report = json.loads((project / "dist" / f"{NAME}.json").read_text())
