@@ -11,14 +11,20 @@ A target is a function of bytes, with its seeds, in ``TARGETS``.
 from __future__ import annotations
 
 import argparse
+import gzip
+import hashlib
+import io
+import json
 import os
 import resource
 import struct
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,8 +83,103 @@ def _native_files() -> Iterator[bytes]:
     yield struct.pack(">IIIIIII", 0xCAFEBABE, 1, 0x0100_0007, 3, 64, len(thin), 12).ljust(64, b"\0") + thin
 
 
+def _artefact() -> Callable[[bytes], object]:
+    from lamina.artefact import open_artefact
+    from lamina.audit.check import check
+    from lamina.errors import LaminaError
+    from lamina.report import machine
+    from lamina.report.sarif import sarif
+    from lamina.target import target_for
+
+    target = target_for("cp311", architecture="x86_64")
+    held = os.memfd_create("artefact")
+
+    def call(content: bytes) -> object:
+        os.ftruncate(held, 0)
+        os.pwrite(held, content, 0)
+        try:
+            artefact = open_artefact(f"/proc/self/fd/{held}", architecture=target.architecture)
+        except LaminaError as error:
+            return error
+        [found] = check([artefact], target)
+        machine.render(machine.audit([(artefact, found)], (), target))
+        sarif([(artefact.name, found)])
+        return found
+
+    return call
+
+
+def _archives() -> Iterator[bytes]:
+    """A layer, a function, a wheel, and images of two formats, with a native file, a link and metadata in each."""
+    native = min((content for content in _native_files() if content[:4] == b"\x7fELF"), key=len)[:20_000]
+    info = {
+        "a-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: a\nVersion: 1.0\nRequires-Dist: b>1\n",
+        "a-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: cp311-abi3-linux_x86_64\n",
+        "a-1.0.dist-info/RECORD": b"a/__init__.py,,\na/x.cpython-311-x86_64-linux-gnu.so,,\n",
+        "a-1.0.dist-info/entry_points.txt": b"[console_scripts]\na = a:main\n",
+    }
+    code = b"import b.c, ctypes\nfrom . import x\nctypes.CDLL('libgomp.so.1')\ntry:\n    import d\nexcept: pass\n"
+    files = {**info, "a/__init__.py": code, "a/x.cpython-311-x86_64-linux-gnu.so": native, "a/y.pyc": bytes(16)}
+    layer = {f"python/{path}": content for path, content in files.items()} | {"python/a.pth": b"a\n../b\n"}
+    yield _zipped(files)
+    yield _zipped(layer)
+    yield _zipped({"handler.py": code + b"def handler(event, context): ...\n", **files})
+    for opened in (False, True):
+        rootfs = _tarred({f"opt/{path}": content for path, content in layer.items()} | {"opt/.wh.b": b""})
+        packed = rootfs if opened else gzip.compress(rootfs, 1, mtime=0)
+        name, diff = (f"sha256:{hashlib.sha256(content).hexdigest()}" for content in (packed, rootfs))
+        config = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [diff]}})
+        listed = json.dumps([{"Config": "c.json", "RepoTags": ["a:b"], "Layers": ["l/layer.tar"]}])
+        yield _tarred({"l/layer.tar": packed, "c.json": config.encode(), "manifest.json": listed.encode()})
+        blobs = {name: packed}
+
+        def put(value: object, blobs: dict[str, bytes] = blobs) -> dict[str, object]:
+            content = json.dumps(value).encode()
+            digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+            blobs[digest] = content
+            return {"mediaType": "application/json", "digest": digest, "size": len(content)}
+
+        kind = "application/vnd.oci.image.layer.v1.tar" + ("" if opened else "+gzip")
+        manifest = {
+            "schemaVersion": 2,
+            "config": put(json.loads(config)),
+            "layers": [{"mediaType": kind, "digest": name, "size": len(packed)}],
+        }
+        index = {"schemaVersion": 2, "manifests": [put(manifest)]}
+        held = {f"blobs/{digest.replace(':', '/')}": content for digest, content in blobs.items()}
+        marks = {"oci-layout": b'{"imageLayoutVersion": "1.0.0"}', "index.json": json.dumps(index).encode()}
+        yield _tarred(marks | held)
+
+
+def _zipped(files: Mapping[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number, (path, content) in enumerate(files.items()):
+            entry = zipfile.ZipInfo(path, (2020, 1, 1, 0, 0, 0))
+            entry.create_system, entry.external_attr = 3, 0o100644 << 16
+            archive.writestr(entry, content, (zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED)[number % 2])
+        link = zipfile.ZipInfo("python/link", (2020, 1, 1, 0, 0, 0))
+        link.create_system, link.external_attr = 3, 0o120777 << 16
+        archive.writestr(link, b"../a")
+    return out.getvalue()
+
+
+def _tarred(files: Mapping[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for path, content in files.items():
+            entry = tarfile.TarInfo(path)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+        link = tarfile.TarInfo("opt/link")
+        link.type, link.linkname = tarfile.SYMTYPE, "../../etc"
+        archive.addfile(link)
+    return out.getvalue()
+
+
 TARGETS = {
     "look": Target(_look, _native_files, limit=1.0),
+    "artefact": Target(_artefact, _archives, limit=5.0),
 }
 
 

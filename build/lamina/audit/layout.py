@@ -32,6 +32,8 @@ def check_layout(artefact: Artefact, target: Target) -> Iterator[Finding]:
     """
     if any(finding.code == "bad-layout" for finding in artefact.findings):
         return  # reading told already that this is no layout of Lambda's at all, and what to do
+    if not artefact.items and any(finding.code == "damaged-file" for finding in artefact.findings):
+        return  # nothing of it could be read
     if artefact.kind == "layer":
         yield from _check_layer(artefact, target)
     elif artefact.kind == "function":

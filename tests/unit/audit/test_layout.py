@@ -135,6 +135,8 @@ def test_each_mistake_is_told() -> None:
 def test_nothing_more_where_reading_told_of_the_layout_already() -> None:
     judged = artefact("__main__.py")._replace(findings=(make("bad-layout", "PEX-INFO", "is a PEX"),))
     assert told(judged) == []
+    damaged = artefact()._replace(findings=(make("damaged-file", "a.zip", "is no zip"),))
+    assert told(damaged) == []
 
 
 def test_wheels_and_images_have_layouts_of_their_own() -> None:
@@ -223,6 +225,12 @@ def test_modes_that_are_well_or_not_stated() -> None:
 )
 def test_modes_that_lambdas_user_fails_at(item: Item, message: str, hint: str) -> None:
     assert modes(item) == [(item.path, message, hint)]
+
+
+def test_a_damaged_library_is_no_program() -> None:
+    damaged = Binary("elf", "unknown", library=False, damage="the ELF header is cut off after 4 bytes")
+    assert modes(Item("python/x.so", "/opt/python/x.so", 4, 0o644, binary=damaged)) == []
+    assert len(modes(Item("bin/x", "/opt/bin/x", 4, 0o644, binary=damaged))) == 1
 
 
 def test_many_in_one_folder_are_one_finding() -> None:
