@@ -2,8 +2,9 @@
 
 In a function's own modules (:mod:`lamina.audit.own`) each is told: an error where it fails when the module is imported,
 a warning where it stands inside a function. What stands under ``try``, ``suppress`` or a condition is meant to be
-optional, and nothing is said of it. Packages hold much that is never imported (back ends, plug-ins, scripts), so only what runs when
-they are imported counts there (:mod:`lamina.audit.reach`), and of each package there is one note a missing module.
+optional, and nothing is said of it. Packages hold much that is never imported (back ends, plug-ins, scripts), so only
+what runs when they are imported counts there (:mod:`lamina.audit.reach`), and of each package there is one note a
+missing module.
 
 What cannot be told: modules that code puts into ``sys.modules`` or finds by hooks under computed names, and what is on
 the path by the environment variable ``PYTHONPATH``.

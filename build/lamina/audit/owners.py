@@ -24,13 +24,14 @@ class Owners:
     """The owners of one artefact's files: by RECORD where a package has one, else :func:`by_folder`."""
 
     def __init__(self, artefact: Artefact) -> None:
+        self._name = artefact.name
         self._recorded = {path: package.name for package in artefact.packages for path in package.files}
         self._recorded |= {package.folder: package.name for package in artefact.packages}
         self._versions = {package.name: package.version for package in artefact.packages}
 
     def of(self, path: str) -> str:
         """The package's name; empty for what belongs to none: the artefact itself, a file beside all packages."""
-        return self.distribution(path) or by_folder(path)
+        return self.distribution(path) or ("" if path == self._name else by_folder(path))
 
     def distribution(self, path: str) -> str:
         """The canonical name of the distribution whose RECORD lists the path; empty where none does."""

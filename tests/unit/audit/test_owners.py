@@ -28,6 +28,12 @@ def test_by_folder(path: str, owner: str) -> None:
     assert by_folder(path) == owner
 
 
+def test_the_artefact_itself_is_nobodys_wherever_it_lies() -> None:
+    owners = Owners(Artefact("dist/x.zip", "layer", (), ()))
+    assert owners.of("dist/x.zip") == owners.title("dist/x.zip") == ""
+    assert owners.of("dist/y.py") == "dist"
+
+
 def test_record_knows_better_than_the_folder() -> None:
     files = frozenset({"python/sklearn/a.so", "python/six.py"})
     folder = "python/scikit_learn-1.3.2.dist-info"
