@@ -16,14 +16,15 @@ import pytest
 from lamina import files
 from lamina.emit import manifest as manifests
 from lamina.emit.manifest import Proof
-from lamina.errors import IntegrityError, UnsafeWheelError
+from lamina.errors import IntegrityError, UnsafeWheelError, UsageError
 from lamina.lock import Lock, LockedWheel, inputs_digest, render
 from lamina.part.library import data_path, part_key
 from lamina.pipeline import Built, build
 from lamina.planner import Planner
 from lamina.progress import SILENT, Progress
 from lamina.project import Order, Project
-from lamina.recipe import Accept, Budget, Omit, Prune, Recipe, TargetSpec
+from lamina.recipe import Accept, Budget, Function, Omit, Prune, Recipe, Source, TargetSpec
+from lamina.runtimes import quotas
 from lamina.store import Store
 from lamina.target import target_for
 
@@ -313,3 +314,180 @@ def test_decisions_are_remembered_and_made_again(bench: Bench) -> None:
     for suffix in (".facts", ".index", ".data"):
         bench.store.path("parts", planner.keys[0], suffix).unlink()
         assert planner.decisions() == (parts, said)
+
+
+FUNCTION_SUFFIXES = {"-function.zip", "-function.json"}
+BOTH = {"artefacts": ("layer", "function"), "function": Function("app.handler", (Source("api"), Source("lib", "lib")))}
+APP = "import alpha\nfrom lib.tools import f\n\n\ndef handler(event, context):\n    return f(event)\n"
+
+
+@pytest.fixture
+def api(bench: Bench) -> Path:
+    """The sources of :data:`BOTH` in the project of ``bench``; returns the handler's module."""
+    for path, text in (("api/app.py", APP), ("lib/tools.py", "def f(x):\n    return x\n")):
+        (bench.root / path).parent.mkdir(exist_ok=True)
+        (bench.root / path).write_text(text)
+    return bench.root / "api" / "app.py"
+
+
+def test_a_function_beside_its_layer(bench: Bench, api: Path) -> None:
+    built = bench.build(**BOTH)
+    assert bench.left() == {*SUFFIXES, *FUNCTION_SUFFIXES}
+    assert built.function is not None
+    assert (built.failed, built.function.withheld) == (False, False)
+    assert built.function.artefact == bench.output / f"{NAME}-function.zip"
+    content = built.function.artefact.read_bytes()
+    manifest = manifests.read(bench.output / f"{NAME}-function.json")
+    assert manifest is not None
+    assert manifest == built.function.manifest
+    assert (manifest.sha256, manifest.zipped_bytes) == (hashlib.sha256(content).hexdigest(), len(content))
+    assert (manifest.name, manifest.target, manifest.packages, manifest.findings) == ("demo", TARGET.name, (), ())
+    assert (manifest.recipe_sha256, manifest.lock_sha256) == (built.manifest.recipe_sha256, built.manifest.lock_sha256)
+    with zipfile.ZipFile(built.function.artefact) as archive:
+        assert archive.namelist() == ["app.py", "lib/tools.py"]
+        assert archive.read("app.py") == api.read_bytes()
+        assert manifest.unzipped_bytes == sum(info.file_size for info in archive.infolist())
+    assert manifest.entries == 2
+    first = {path.name: path.read_bytes() for path in bench.output.iterdir()}
+    assert bench.build(**BOTH).warm
+    assert {path.name: path.read_bytes() for path in bench.output.iterdir()} == first
+
+
+def test_no_function_where_artefacts_name_none(bench: Bench, api: Path) -> None:
+    api.write_text("import nothing\n")
+    built = bench.build(function=BOTH["function"])
+    assert (built.function, built.failed) == (None, False)
+    assert bench.left() == set(SUFFIXES)
+
+
+def test_an_error_in_the_function_leaves_the_layer_and_the_report(bench: Bench, api: Path) -> None:
+    bench.build(**BOTH)
+    api.write_text(APP + "import nothing\n")
+    built = bench.build(**BOTH)
+    assert built.failed
+    assert built.artefact is not None
+    assert built.manifest.findings == ()
+    assert bench.left() == {*SUFFIXES, "-function.json"}
+    assert built.function is not None
+    assert (built.function.artefact, built.function.withheld) == (None, False)
+    assert (built.function.manifest.sha256, built.function.manifest.code_sha256) == (None, None)
+    [found] = built.function.manifest.findings
+    assert (found.code, found.severity, found.path) == ("missing-import", "error", "app.py")
+    assert found.message.startswith("No module named 'nothing': app.py imports it and will fail")
+    assert manifests.read(bench.output / f"{NAME}-function.json") == built.function.manifest
+    # And what is accepted is written, and stays visible.
+    built = bench.build(accept=(Accept("missing-import", "app.py", "a test"),), **BOTH)
+    assert built.function is not None
+    assert [(found.code, found.accepted) for found in built.function.manifest.findings] == [("missing-import", True)]
+    assert bench.left() == {*SUFFIXES, *FUNCTION_SUFFIXES}
+
+
+@pytest.mark.usefixtures("api")
+def test_an_error_in_the_layer_leaves_no_function_either(bench: Bench) -> None:
+    bench.build(**BOTH)
+    built = bench.build(budget=Budget(unzipped=100, warn=50), **BOTH)
+    assert bench.left() == {".json", "-function.json"}
+    assert built.function is not None
+    assert (built.function.artefact, built.function.withheld) == (None, True)
+    assert (built.function.manifest.sha256, built.function.manifest.findings) == (None, ())
+
+
+def test_what_the_layer_lacks_is_the_functions_error(bench: Bench, api: Path) -> None:
+    api.write_text(APP + "import beta\n")
+    assert not bench.build(**BOTH).failed
+    # alpha imports beta as well; a layer built without it still imports in part, and the function does not.
+    built = bench.build(omit=(Omit("beta", "a test"),), **BOTH)
+    assert built.function is not None
+    assert [found.path for found in built.function.manifest.findings if found.severity == "error"] == ["app.py"]
+    assert not bench.build(**BOTH).failed
+
+
+def test_findings_are_remembered_until_function_or_layer_change(
+    bench: Bench, api: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = []
+    layer = Planner.layer
+    monkeypatch.setattr(Planner, "layer", lambda planner: (looked.append(1), layer(planner))[1])
+    api.write_text(APP + "import nothing\n")
+    outcomes = [bench.build(**BOTH), bench.build(**BOTH)]
+    assert len(looked) == 1
+    assert outcomes[0].function == outcomes[1].function
+    (bench.root / "api" / "notes.txt").write_text("another file")
+    bench.build(**BOTH)
+    assert len(looked) == 2
+    bench.build(prune=Prune(rules=()), **BOTH)
+    assert len(looked) == 3
+    other = {**BOTH, "function": msgspec.structs.replace(BOTH["function"], handler="app.other")}
+    built = bench.build(**other)
+    assert built.function is not None
+    assert len(looked) == 4
+    assert {found.code for found in built.function.manifest.findings} == {"missing-import", "handler-missing"}
+    bench.build(**BOTH)
+    assert len(looked) == 4
+    # What is damaged in the store is found again.
+    for path in bench.store.root.glob("plans/*/*.function"):
+        path.write_bytes(b"damaged")
+    again = bench.build(**BOTH).function
+    assert again is not None
+    assert outcomes[0].function is not None
+    assert again.manifest.findings == outcomes[0].function.manifest.findings
+    assert len(looked) == 5
+
+
+def test_two_sources_of_one_file(bench: Bench, api: Path) -> None:
+    (bench.root / "lib" / "app.py").write_text("other")
+    function = Function("app.handler", (Source("api"), Source("lib"), Source("lib", "lib")))
+    built = bench.build(**{**BOTH, "function": function})
+    assert built.function is not None
+    assert [(found.code, found.path) for found in built.function.manifest.findings] == [("file-conflict", "app.py")]
+    accept = (Accept("file-conflict", "app.py", "the first is the right one"),)
+    built = bench.build(accept=accept, **{**BOTH, "function": function})
+    assert built.function is not None
+    assert built.function.artefact is not None
+    with zipfile.ZipFile(built.function.artefact) as archive:
+        assert archive.read("app.py") == api.read_bytes()
+
+
+def test_a_large_function_goes_through_s3_as_well(bench: Bench, api: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = msgspec.structs.replace(quotas(), direct_upload=200)
+    monkeypatch.setattr("lamina.function.build.quotas", lambda: small)
+    api.with_name("data.bin").write_bytes(bytes(range(256)))
+    built = bench.build(**BOTH)
+    assert built.function is not None
+    assert built.function.artefact is not None
+    [found] = built.function.manifest.findings
+    assert (found.code, found.severity, found.path) == ("needs-s3-upload", "note", f"{NAME}-function.zip")
+
+
+def test_the_function_counts_with_its_layer(bench: Bench, api: Path) -> None:
+    total = bench.build(**BOTH).manifest.unzipped_bytes + len(APP) + len("def f(x):\n    return x\n")
+    assert not bench.build(budget=Budget(unzipped=total, warn=total), **BOTH).failed
+    built = bench.build(budget=Budget(unzipped=total - 1, warn=1), **BOTH)
+    assert [found.code for found in built.manifest.findings] == ["over-budget"]
+    assert "the function " in built.manifest.findings[0].message
+    api.with_name("x").write_bytes(b"1")
+    assert bench.build(budget=Budget(unzipped=total, warn=total), **BOTH).failed
+
+
+def test_proofs_of_a_function_survive_a_build_of_the_same_bytes(bench: Bench, api: Path) -> None:
+    built = bench.build(**BOTH)
+    assert built.function is not None
+    path = bench.output / f"{NAME}-function.json"
+    proofs = (Proof("invocation", "here", passed=True, detail="fine"),)
+    path.write_bytes(manifests.render(msgspec.structs.replace(built.function.manifest, proofs=proofs)))
+    again = bench.build(**BOTH).function
+    assert again is not None
+    assert again.manifest.proofs == proofs
+    api.write_text(APP + "# changed\n")
+    again = bench.build(**BOTH).function
+    assert again is not None
+    assert again.manifest.proofs == ()
+
+
+def test_a_source_that_cannot_be_packed_leaves_everything_as_it_was(bench: Bench, api: Path) -> None:
+    bench.build(**BOTH)
+    before = {path.name: path.read_bytes() for path in bench.output.iterdir()}
+    (api.parent / "link.py").symlink_to("app.py")
+    with pytest.raises(UsageError, match=r"function\.source: api/link\.py: a link or special file"):
+        bench.build(**BOTH)
+    assert {path.name: path.read_bytes() for path in bench.output.iterdir()} == before

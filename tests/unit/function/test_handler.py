@@ -120,8 +120,8 @@ def test_what_lambda_can_call_or_nobody_can_tell(source: str) -> None:
         (
             "def h(e, c):\n    if e:\n        yield 1",
             (
-                "is a generator: Lambda's Python calls it and fails with Runtime.MarshalError: Unable to marshal response: "
-                "Object of type generator is not JSON serializable"
+                "is a generator: Lambda's Python calls it and fails with Runtime.MarshalError: Unable to marshal "
+                "response: Object of type generator is not JSON serializable"
             ),
             "Return the whole answer instead of yielding it; Lambda's Python does not stream.",
         ),
@@ -190,8 +190,8 @@ def test_a_module_that_is_not_there() -> None:
         "function.handler",
         "Runtime.ImportModuleError: Unable to import module 'handler': No module named 'handler'",
         (
-            'src/handler.py is in the function: did you mean handler = "src.handler.main"? Or map its folder to another '
-            "place by to."
+            'src/handler.py is in the function: did you mean handler = "src.handler.main"? Or map its folder to '
+            "another place by to."
         ),
     )
     assert told("hander.main", handler="")[2] == (
@@ -279,13 +279,20 @@ def test_a_module_of_megabytes_is_not_parsed() -> None:
 names = st.lists(st.sampled_from("abcdefg"), unique=True, max_size=5)
 
 
-@given(names, st.integers(0, 5), st.integers(0, 5), st.booleans(), st.booleans())
+@given(
+    found=names,
+    positional=st.integers(0, 5),
+    defaults=st.integers(0, 5),
+    star=st.booleans(),
+    keyword=st.booleans(),
+)
 def test_parameters_are_judged_as_python_does(
+    *,
     found: list[str],
     positional: int,
     defaults: int,
     star: bool,
-    keyword: bool,  # noqa: FBT001
+    keyword: bool,
 ) -> None:
     """The reference is the call itself."""
     parts = [f"{name}=0" if index >= len(found) - defaults else name for index, name in enumerate(found[: len(found)])]
