@@ -74,7 +74,8 @@ def build(order: Order, *, store: Store, fetch: Fetch, today: dt.date, progress:
         return built
     from lamina.function.build import found_in, write
 
-    found = found_in(order, function, packed, plan_key=planner.key, layer=planner.layer, store=store)
+    others = _others(order)
+    found = found_in(order, function, packed, plan_key=planner.key, layer=planner.layer, others=others, store=store)
     return built._replace(function=write(order, packed, found, layer_fails=built.artefact is None))
 
 
@@ -143,6 +144,15 @@ def _shares(order: Order, packed: Pack | None) -> list[budget.Share]:
 
     size = None if packed is None else packed.unzipped_bytes
     return measure(recipe, order.target, root=project.root, output=project.output, function=size)
+
+
+def _others(order: Order) -> list[tuple[Path, str]]:
+    """The zips of other layers that the function has, each with its SHA-256."""
+    if not order.recipe.budget.stack:
+        return []
+    from lamina.stack import layers_beside
+
+    return layers_beside(order.recipe, order.target, root=order.project.root, output=order.project.output)
 
 
 def _savings(planner: Planner) -> tuple[Saving, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 from pathlib import Path
 
@@ -43,11 +44,7 @@ def _share(entry: str | int, target: Target, root: Path, output: Path) -> Share:
             raise UsageError(
                 f"budget.stack: {entry}: cannot be read: {error}", hint="Build or fetch it first."
             ) from error
-    fits = [
-        built
-        for path in sorted(output.glob(f"{entry}-{target.python}-*_{target.architecture}.json"))
-        if (built := manifests.read(path)) is not None and built.name == entry and built.sha256
-    ]
+    fits = [built for _, built in _builds(entry, target, output)]
     if not fits:
         raise UsageError(
             f"budget.stack: there is no layer {entry} for {target.python} on {target.architecture} in "
@@ -55,3 +52,29 @@ def _share(entry: str | int, target: Target, root: Path, output: Path) -> Share:
             hint=f"Build it first: lamina build {entry}",
         )
     return Share(entry, max(built.unzipped_bytes for built in fits))
+
+
+def layers_beside(recipe: Recipe, target: Target, *, root: Path, output: Path) -> list[tuple[Path, str]]:
+    """The layer zips that ``budget.stack`` names, each with its SHA-256: a function may import what is in them.
+
+    Of a recipe it is the last build, the one that :func:`measure` counts. Byte counts name nothing that can be read.
+    """
+    found = []
+    for entry in recipe.budget.stack:
+        if isinstance(entry, int):
+            continue
+        if entry.endswith(".zip"):
+            found.append((root / entry, hashlib.sha256((root / entry).read_bytes()).hexdigest()))
+            continue
+        builds = sorted(_builds(entry, target, output), key=lambda build: build[1].unzipped_bytes)
+        found += [(path, built.sha256 or "") for path, built in builds[-1:] if path.exists()]
+    return found
+
+
+def _builds(name: str, target: Target, output: Path) -> list[tuple[Path, manifests.Manifest]]:
+    """The builds of a recipe for the same Python and architecture, and their zips."""
+    return [
+        (path.with_suffix(".zip"), built)
+        for path in sorted(output.glob(f"{name}-{target.python}-*_{target.architecture}.json"))
+        if (built := manifests.read(path)) is not None and built.name == name and built.sha256
+    ]

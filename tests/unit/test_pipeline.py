@@ -434,6 +434,25 @@ def test_findings_are_remembered_until_function_or_layer_change(
     assert len(looked) == 5
 
 
+def test_a_function_has_the_other_layers_of_its_stack_as_well(bench: Bench, api: Path) -> None:
+    api.write_text(APP + "import gamma\n")
+    with zipfile.ZipFile(bench.root / "base.zip", "w") as archive:
+        archive.writestr("python/delta.py", "")
+    budget = Budget(stack=("base.zip",))
+    assert bench.build(budget=budget, **BOTH).failed
+    with zipfile.ZipFile(bench.root / "base.zip", "w") as archive:
+        archive.writestr("python/gamma.py", "")
+    assert not bench.build(budget=budget, **BOTH).failed
+    assert bench.build(**BOTH).failed
+    # The same by the name of a recipe, as its last build in the output folder.
+    built = bench.build()
+    other = NAME.replace("demo", "base")
+    (bench.root / "base.zip").rename(bench.output / f"{other}.zip")
+    manifest = msgspec.structs.replace(built.manifest, name="base")
+    (bench.output / f"{other}.json").write_bytes(manifests.render(manifest))
+    assert not bench.build(budget=Budget(stack=("base", 5)), **BOTH).failed
+
+
 def test_two_sources_of_one_file(bench: Bench, api: Path) -> None:
     (bench.root / "lib" / "app.py").write_text("other")
     function = Function("app.handler", (Source("api"), Source("lib"), Source("lib", "lib")))

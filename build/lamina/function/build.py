@@ -7,7 +7,8 @@ the layer looked at again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,15 +49,32 @@ def stem(order: Order) -> str:
 
 
 def found_in(
-    order: Order, function: Function, pack: Pack, *, plan_key: str, layer: Callable[[], Artefact], store: Store
+    order: Order,
+    function: Function,
+    pack: Pack,
+    *,
+    plan_key: str,
+    layer: Callable[[], Artefact],
+    others: Sequence[tuple[Path, str]],
+    store: Store,
 ) -> tuple[Finding, ...]:
     """What is found in the function beside its layer; remembered, or judged now.
 
     ``plan_key`` names all that the layer is made from; ``layer`` gives it as a value, and is called only where nothing
-    is remembered.
+    is remembered. ``others`` are the zips of further layers of the function, each with its SHA-256.
     """
     provided = order.recipe.provided
-    made_from = (f"function {FORMAT}", lamina.__version__, plan_key, function, provided, pack.sha256, stem(order))
+    made_from = (
+        f"function {FORMAT}",
+        lamina.__version__,
+        sys.version_info[:2],  # which decides what source code can be read
+        plan_key,
+        [(path.name, sha256) for path, sha256 in others],
+        function,
+        provided,
+        pack.sha256,
+        stem(order),
+    )
     key = hashlib.sha256(msgspec.json.encode(made_from, order="deterministic")).hexdigest()
     path = store.path("plans", key, ".function")
     remembered = store.load(path)
@@ -68,9 +86,11 @@ def found_in(
         else:
             store.touch([path])
             return known
+    from lamina.artefact.opening import open_artefact
     from lamina.function.judge import judge
 
-    found = judge(f"{stem(order)}.zip", pack, function, layer(), order.target, provided)
+    layers = [*(open_artefact(str(path), kind="layer") for path, _ in others), layer()]
+    found = judge(f"{stem(order)}.zip", pack, function, layers, order.target, provided)
     store.save(path, msgspec.msgpack.encode(found))
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lamina.artefact.content import look_at
 from lamina.artefact.gathered import Gathered, finish
@@ -17,18 +17,18 @@ from lamina.target import Target
 
 
 def judge(
-    name: str, pack: Pack, function: Function, layer: Artefact, target: Target, provided: tuple[str, ...]
+    name: str, pack: Pack, function: Function, layers: Sequence[Artefact], target: Target, provided: tuple[str, ...]
 ) -> tuple[Finding, ...]:
-    """The findings on a function called ``name``; those on its layer are told with the layer."""
-    return tuple(_judged(name, pack, function, layer, target, provided))
+    """The findings on a function called ``name``; those on its layers are told with them."""
+    return tuple(_judged(name, pack, function, layers, target, provided))
 
 
 def _judged(
-    name: str, pack: Pack, function: Function, layer: Artefact, target: Target, provided: tuple[str, ...]
+    name: str, pack: Pack, function: Function, layers: Sequence[Artefact], target: Target, provided: tuple[str, ...]
 ) -> Iterator[Finding]:
     yield from pack.findings
     artefact = artefact_of(name, pack)
-    stack = (layer, artefact)
+    stack = (*layers, artefact)
     yield from check(stack, target, provided=provided)[-1]
     root = ROOTS["function"]
     contents = {root + file.path: file.content for file in pack.files}
