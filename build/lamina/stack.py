@@ -64,7 +64,8 @@ def layers_beside(recipe: Recipe, target: Target, *, root: Path, output: Path) -
         if isinstance(entry, int):
             continue
         if entry.endswith(".zip"):
-            found.append((root / entry, hashlib.sha256((root / entry).read_bytes()).hexdigest()))
+            with (root / entry).open("rb") as file:
+                found.append((root / entry, hashlib.file_digest(file, "sha256").hexdigest()))
             continue
         builds = sorted(_builds(entry, target, output), key=lambda build: build[1].unzipped_bytes)
         found += [(path, built.sha256 or "") for path, built in builds[-1:] if path.exists()]

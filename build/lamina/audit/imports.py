@@ -29,6 +29,9 @@ _MAKERS = frozenset({"__path__", "exec", "spec_from_file_location"})
 #: There whatever the files are, or seen by type checkers only.
 _ALWAYS = frozenset({"__main__", "_typeshed"})
 
+#: So many modules of one name are looked at for where a missing one may be meant to stand.
+_MOST_ALIKE = 10
+
 
 class _Missing(NamedTuple):
     """A module that is not there, and the words in which Python will say so."""
@@ -73,6 +76,7 @@ class _Finder:
     def __init__(self, modules: Modules) -> None:
         self.modules = modules
         self._literals: dict[str, set[str]] | None = None
+        self._named: dict[str, list[str]] | None = None
 
     def missing(self, item: Item, imported: Import) -> Iterator[_Missing]:
         """What one import of a module does not find."""
@@ -116,6 +120,18 @@ class _Finder:
                     found.add(missing)
         return found
 
+    def elsewhere(self, name: str) -> str:
+        """A module or folder of the function that ends in this dotted name and stands in another place, if any."""
+        if self._named is None:
+            self._named = defaultdict(list)
+            for path in _own_paths(self.modules):
+                alike = self._named[path.rpartition("/")[2].removesuffix(".py")]
+                if len(alike) < _MOST_ALIKE:
+                    alike.append(path)
+        end = "/" + name.replace(".", "/")
+        alike = self._named.get(name.rpartition(".")[2], [])
+        return next((path for path in alike if path.removesuffix(".py").endswith(end)), "")
+
     def _words(self, gone: str) -> str:
         parent = gone.rpartition(".")[0]
         found = self.modules.find(parent) if parent else None
@@ -146,6 +162,19 @@ class _Finder:
         return self._literals.get(top, set())
 
 
+def _own_paths(modules: Modules) -> list[str]:
+    """The modules of the function and the folders that they stand in, relative to its root, sorted."""
+    root = ROOTS["function"]
+    found: set[str] = set()
+    for place in modules.items:
+        if place.startswith(root) and place.endswith(".py"):
+            path = place.removeprefix(root)
+            while path and path not in found:
+                found.add(path)
+                path = path.rpartition("/")[0]
+    return sorted(found)
+
+
 def _own_findings(item: Item, finder: _Finder) -> Iterator[Finding]:
     source = item.source
     found: dict[_Missing, bool] = {}
@@ -163,7 +192,7 @@ def _own_findings(item: Item, finder: _Finder) -> Iterator[Finding]:
             "missing-import",
             item.path,
             f"{missing.words}: {item.path} imports it and will fail, {when}; {_absent(missing, modules)}",
-            _hint(missing, modules),
+            _hint(missing, finder),
             severity="warning" if lazy or unverified else None,
         )
 
@@ -182,7 +211,8 @@ def _absent(missing: _Missing, modules: Modules) -> str:
     return f"neither the function, nor its layers, nor {modules.runtime} have it"
 
 
-def _hint(missing: _Missing, modules: Modules) -> str:
+def _hint(missing: _Missing, finder: _Finder) -> str:
+    modules = finder.modules
     top = missing.name.partition(".")[0]
     if not top:
         return f"Import it by its full name: import {missing.name.lstrip('.') or 'the module'}, without the dots."
@@ -191,7 +221,7 @@ def _hint(missing: _Missing, modules: Modules) -> str:
     found = modules.find(top)
     if found is not None and found.kind != "unverified" and not is_differing(missing.name):
         return f"Add the file of {missing.name} to function.source, or correct the import."
-    if elsewhere := _elsewhere(missing.name, modules):
+    if elsewhere := finder.elsewhere(missing.name):
         return (
             f"{elsewhere} is in the function, where Python does not look for it: map it to "
             f"{missing.name.replace('.', '/')} by to in function.source, or correct the import."
@@ -203,18 +233,6 @@ def _hint(missing: _Missing, modules: Modules) -> str:
         f"Add {name} to the recipe's requirements, or audit the function together with the layer that has it; "
         "a module of your own belongs into function.source."
     )
-
-
-def _elsewhere(name: str, modules: Modules) -> str:
-    """A file or folder of the function that has a module's name and stands in another place."""
-    path, root = name.replace(".", "/"), ROOTS["function"]
-    for place in sorted(modules.items):
-        above, slash, below = place.removeprefix(root).partition(f"/{path}/")
-        if place.startswith(root) and slash and below.endswith(".py"):
-            return f"{above}/{path}"
-        if place.startswith(root) and place.endswith(f"/{path}.py"):
-            return place.removeprefix(root)
-    return ""
 
 
 def _note(owner: str, note: _Noted, modules: Modules) -> Finding:

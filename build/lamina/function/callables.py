@@ -10,7 +10,8 @@ from lamina.function.bindings import Node, definitions
 
 #: Lambda calls ``handler(event, context)``.
 _GIVEN = 2
-_MOST_STEPS = 8
+#: So many other names are followed, and so many definitions of each.
+_MOST_STEPS, _MOST_CANDIDATES = 3, 4
 _FUNCTION_INSTEAD = "Define def {name}(event, context) instead."
 _FUNCTION_OF_IT = "Name a function of it in function.handler."
 
@@ -37,7 +38,9 @@ def refusal(node: Node, name: str, tree: ast.Module, steps: int = 0) -> Refusal 
         case ast.Call(func=ast.Name(id=called)):
             wrong = _of_instance(called, tree)
         case ast.Name(id=other) if other != name and steps < _MOST_STEPS:
-            known = [refusal(one.node, other, tree, steps + 1) for one in definitions(tree, other)]
+            behind = definitions(tree, other)
+            few = behind if len(behind) <= _MOST_CANDIDATES else []
+            known = [refusal(one.node, other, tree, steps + 1) for one in few]
             wrong = known[0] if known and all(known) else None
         case ast.Constant() | ast.Dict() | ast.List() | ast.Set() | ast.Tuple() | ast.JoinedStr():
             wrong = Refusal(f"TypeError: {_kind(node)!r} object is not callable", _FUNCTION_INSTEAD.format(name=name))

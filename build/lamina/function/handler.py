@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import ast
 import difflib
+import itertools
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from lamina.audit.modules import Found, Modules
@@ -24,8 +25,12 @@ from lamina.part.source import Import, resolve
 KEY = "function.handler"
 #: A larger module is generated; its syntax tree would take gigabytes.
 _MOST_BYTES = 1024**2
-#: So many re-exports are followed.
+#: So many re-exports are followed, and so many definitions of one name looked at.
 _MOST_STEPS = 32
+_MOST_CANDIDATES = 20
+_DEEPEST = 300
+#: Among so many names, of such a length, the nearest is looked for; more are made to keep the reader busy.
+_MOST_NAMES, _LONGEST_NAME = 1000, 200
 
 #: The content of a file of the function by its place (``/var/task/app.py``); ``None`` of any other.
 Read = Callable[[str], bytes | None]
@@ -59,10 +64,14 @@ def check_handler(handler: str, modules: Modules, read: Read) -> Iterator[Findin
         message = f"Runtime.ImportModuleError: Unable to import module '{written}': No module named {gone!r}{end}"
         yield make("handler-missing", KEY, message, _where(module, name, modules, read))
         return
-    yield from _check_name(handler, _At(module, name), modules, read)
+    yield from _check_name(handler, _At(module, name), modules, read, set())
 
 
-def _check_name(handler: str, at: _At, modules: Modules, read: Read) -> Iterator[Finding]:
+def _check_name(handler: str, at: _At, modules: Modules, read: Read, seen: set[tuple[str, str]]) -> Iterator[Finding]:
+    """The finding on one name; ``seen`` are those that were looked at, since imports may lead in circles."""
+    if (at.module, at.name) in seen:
+        return
+    seen.add((at.module, at.name))
     found = modules.find(at.module)
     content = read(found.path) if found is not None and found.kind != "namespace" else None
     if found is None or (content is None and found.kind != "namespace") or not _is_source(found):
@@ -73,18 +82,17 @@ def _check_name(handler: str, at: _At, modules: Modules, read: Read) -> Iterator
         yield _unparsed(path, tree, at, modules)
         return
     candidates = definitions(tree, at.name)
+    if len(candidates) > _MOST_CANDIDATES:
+        return
+    if not candidates and not writes_names(tree):
+        yield _missing(handler, at, path, tree, modules)
     if not candidates:
-        if at.steps and modules.find(f"{at.module}.{at.name}") is not None:
-            message = f"{handler} is the module {at.module}.{at.name}, which Lambda cannot call"
-            yield make("handler-missing", at.importer, message, "Name a function of it in function.handler.")
-        elif not writes_names(tree):
-            yield _missing(handler, at, path, tree)
         return
     refused = []
     for candidate in candidates:
         followed = _followed(candidate, at, modules, path, is_package=found.kind == "package")
         if followed is not None:
-            refused.append(list(_check_name(handler, followed, modules, read)))
+            refused.append(list(_check_name(handler, followed, modules, read, seen)))
             continue
         wrong = refusal(candidate.node, at.name, tree)
         message = f"{handler}, line {candidate.line}: {wrong.what}" if wrong else ""
@@ -114,9 +122,12 @@ def _followed(candidate: Definition, at: _At, modules: Modules, path: str, *, is
     return _At(names[0], at.name if star else original, at.steps + 1, path, star)
 
 
-def _missing(handler: str, at: _At, path: str, tree: ast.Module) -> Finding:
+def _missing(handler: str, at: _At, path: str, tree: ast.Module, modules: Modules) -> Finding:
     """Say it in the words of Lambda where the module lacks the name, of Python where an import in it does."""
     written, _, wanted = handler.rpartition(".")
+    if at.steps and modules.find(f"{at.module}.{at.name}") is not None:
+        message = f"{handler} is the module {at.module}.{at.name}, which Lambda cannot call"
+        return make("handler-missing", at.importer, message, "Name a function of it in function.handler.")
     if at.steps and not at.star:
         failure = f"cannot import name {at.name!r} from {at.module!r}"
         message = f"Runtime.ImportModuleError: Unable to import module '{written}': {failure}"
@@ -132,17 +143,33 @@ def _parsed(content: bytes) -> ast.Module | str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return ast.parse(content)
+            tree = ast.parse(content)
+        return tree if _is_shallow(tree) else "statements in statements in statements, deeper than a person writes"
     except SyntaxError as error:
         return f"{error.msg} (line {error.lineno})"
     except (ValueError, RecursionError, MemoryError):
         return "source code that no compiler takes: nested too deeply, or with null bytes"
 
 
+def _is_shallow(tree: ast.Module) -> bool:
+    """Whether the blocks of a module are nested no deeper than can be followed; a long ``elif`` chain nests as well."""
+    level: list[ast.AST] = [tree]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for node in level
+            for inner in ast.iter_child_nodes(node)
+            if isinstance(inner, ast.stmt | ast.ExceptHandler | ast.match_case)
+        ]
+        if not level:
+            return True
+    return False
+
+
 def _unparsed(path: str, why: str, at: _At, modules: Modules) -> Finding:
     """A note where a newer Python may read it, or where it was not read; else the error that Lambda would state."""
     own = sys.version_info[:2]
-    if own >= modules.python and not why.startswith("it has "):
+    if own >= modules.python and not why.startswith(("it has ", "statements in ")):
         message = f"Runtime.UserCodeSyntaxError: Syntax error in module '{at.module}': {why}"
         return make("handler-missing", path, message, f"Correct it; {modules.runtime} cannot import it.")
     version = "{}.{}".format(*own)
@@ -158,7 +185,7 @@ def _near(name: str, tree: ast.Module, module: str) -> str:
         for node in tree.body
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_")
     ]
-    close = difflib.get_close_matches(name, public, n=1)
+    close = _nearest(name, public)
     if close:
         return f'Did you mean handler = "{module}.{close[0]}"?'
     if public:
@@ -173,7 +200,7 @@ def _where(module: str, name: str, modules: Modules, read: Read) -> str:
     own = {modules.name_of(place)[0]: place for place in sources}
     same = [dotted for dotted in own if dotted.rpartition(".")[2] == module.rpartition(".")[2]]
     having = [dotted for dotted, place in own.items() if _defines(read(place) or b"", name)]
-    close = difflib.get_close_matches(module, own, n=1)
+    close = _nearest(module, own)
     likely = [*(dotted for dotted in same if dotted in having), *same, *close, *having]
     if not likely:
         return (
@@ -182,6 +209,14 @@ def _where(module: str, name: str, modules: Modules, read: Read) -> str:
     path = own[likely[0]].removeprefix("/var/task/")
     otherwise = " Or map its folder to another place by to." if same else ""
     return f'{path} is in the function: did you mean handler = "{likely[0]}.{name}"?{otherwise}'
+
+
+def _nearest(name: str, known: Iterable[str]) -> list[str]:
+    """The most similar of the names, if one is similar at all."""
+    if len(name) > _LONGEST_NAME:
+        return []
+    short = itertools.islice((one for one in known if len(one) <= _LONGEST_NAME), _MOST_NAMES)
+    return difflib.get_close_matches(name, list(short), n=1)
 
 
 def _defines(content: bytes, name: str) -> bool:

@@ -17,7 +17,7 @@ _TEXT = """\
 
 name = "{name}"                       # the file's name, too: locks and artefacts are named after it
 #description = ""
-#artefacts = ["layer"]
+#artefacts = ["layer"]                # and "function": the zip that [function] below describes
 
 # What the layer must offer. What these need comes along. A project of this repository is named by its folder and
 # built from what stands there: "./packages/shared" or "./packages/app[extra]".

@@ -66,6 +66,23 @@ def test_a_missing_distribution() -> None:
     assert own({"handler.py": "import sklearn.svm\n"}, {"python/sklearn/svm.py": ""}) == []
 
 
+def test_a_module_in_the_wrong_place_is_pointed_to() -> None:
+    files = {"handler.py": "import shared.storage\nimport tasks\n", "lib/shared/storage.py": "", "jobs/tasks.py": ""}
+    looked = "is in the function, where Python does not look for it: map it to"
+    assert own(files) == [
+        error(
+            "handler.py",
+            f"No module named 'shared': handler.py {FAILS}; {NEITHER}",
+            f"lib/shared {looked} shared by to in function.source, or correct the import.",
+        ),
+        error(
+            "handler.py",
+            f"No module named 'tasks': handler.py {FAILS}; {NEITHER}",
+            f"jobs/tasks.py {looked} tasks by to in function.source, or correct the import.",
+        ),
+    ]
+
+
 def test_inside_a_function_it_is_a_warning_and_under_try_nothing() -> None:
     lazy = "def f():\n    import pandas\n"
     assert own({"handler.py": lazy}) == [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+import time
 
 import pytest
 from hypothesis import given
@@ -268,6 +269,28 @@ def test_syntax_newer_than_the_python_that_runs_lamina(monkeypatch: pytest.Monke
 def test_no_content_breaks_it(content: bytes) -> None:
     found = check("app.h", app=content)
     assert [one.code for one in found] in ([], ["handler-missing"])
+
+
+TWICE = "try:\n    from {0} import h\nexcept ImportError:\n    from {0} import h\n"
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [
+        {f"m{number}": TWICE.format(f"m{number + 1}") for number in range(40)} | {"m40": "def h(e, c): pass"},
+        {"m0": "if x:\n    h = y\n" * 20_000},
+        {"m0": "h = a0\n" + "".join(f"if x:\n    a{n % 9} = a{n % 9 + 1}\n" for n in range(9_000))},
+        {"m0": "if x:\n    pass\n" + "elif x:\n    pass\n" * 2_000},
+        {"m0": "".join(f"def h{number}{'x' * 150}(e, c): pass\n" for number in range(5_000))},
+        {f"m{number}": "" for number in range(3_000)},
+    ],
+    ids=["diamonds", "definitions", "aliases", "branches", "functions", "modules"],
+)
+def test_hostile_modules_cost_seconds_at_most(sources: dict[str, str]) -> None:
+    started = time.process_time()
+    assert len(check("m0.h", **sources)) <= 1
+    assert len(check("mm.h", **sources)) <= 1
+    assert time.process_time() - started < 10
 
 
 def test_a_module_of_megabytes_is_not_parsed() -> None:
