@@ -247,3 +247,42 @@ def test_docworker_classifies_and_reports_what_failed(
         "confidence": 0.97,
         "summary": "Invoice 2024-117 over 1,250.00 EUR for consulting.",
     }
+
+
+def test_chroma_answers_from_a_snapshot_and_refuses_a_larger_one(
+    layers: Any,  # noqa: ANN401
+    python312: str,
+    s3: Any,  # noqa: ANN401
+    s3_url: str,
+    tmp_path: Path,
+) -> None:
+    recipe = (RECIPES / "chroma.toml").read_text(encoding="utf-8")
+    omitted = recipe[recipe.index("omit = [") : recipe.index("[[target]]")]
+    layer = layers.open("functions-chroma", ["chromadb==1.5.9"], head=omitted, python="cp312")
+    s3.create_bucket(Bucket="snapshots", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    s3.upload_file(str(LAYERS / "chroma/events/snapshot.zip"), "snapshots", "handbook.zip")
+    settings = {
+        "AWS_ENDPOINT_URL_S3": s3_url,
+        "SNAPSHOT_BUCKET": "snapshots",
+        "SNAPSHOT_KEY": "handbook.zip",
+        "COLLECTION": "handbook",
+        "TMPDIR": str(tmp_path),
+    }
+    events = [
+        event("chroma", "ragged.json"),
+        event("chroma", "query.json"),
+        {"embeddings": [[1, 0, 0, 0]], "results": 1000},
+        {"embeddings": "text"},
+        {"embeddings": [[0, 0, 0, 1], [0, 1, 0, 0]], "results": 1},
+    ]
+    ragged, first, many, text, second = call(
+        "chroma", layer, python312, events, tmp_path, warnings="default", **settings
+    )
+    assert ragged == {"statusCode": 400, "body": {"error": "embeddings must be of one length"}}
+    assert many == {"statusCode": 400, "body": {"error": "results must be a whole number from 1 to 100"}}
+    assert text == {"statusCode": 400, "body": {"error": "embeddings must be a list of lists of numbers"}}
+    assert first["body"]["ids"] == [["return-policy", "warranty"]]
+    assert first["body"]["metadatas"] == [[{"page": 1}, {"page": 3}]]
+    assert second["body"]["ids"] == [["opening-hours"], ["shipping"]]
+    with pytest.raises(AssertionError, match=r"snapshots/handbook.zip: \d+ bytes, more than 0"):
+        call("chroma", layer, python312, events[1:], tmp_path, warnings="default", SNAPSHOT_LIMIT_MB="0", **settings)
