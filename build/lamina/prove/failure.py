@@ -98,7 +98,8 @@ def _reported(error: Failure, phase: str, handler: str) -> Told:
     if error.error_type in _SAID:
         said, hint = _SAID[error.error_type]
         return Told(f"{said.format(handler=handler)}: {text}", hint)
-    place = f" ({_place(error.stack[-1])})" if error.stack else ""
+    own = [frame for frame in error.stack if not any(part in frame.partition("\n")[0] for part in _OF_OTHERS)]
+    place = f" ({_place((own or error.stack)[-1])})" if error.stack else ""
     shown = f"{error.error_type}: {text}{place}" if text else f"{error.error_type}{place}"
     if phase == "init":
         hint = "The log has the whole traceback; nothing of the function can be called until its module imports."
@@ -138,6 +139,10 @@ _SAID = {
         "Answer with less: pages, or a key of an object that the function wrote to S3.",
     ),
 }
+
+
+#: In the path of a frame: the standard library, and packages. The function's own last frame says more.
+_OF_OTHERS = ("/lib/python3", "/site-packages/", "/opt/python/")
 
 
 def _place(frame: str) -> str:

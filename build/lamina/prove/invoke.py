@@ -71,7 +71,7 @@ class Function:
                 process, heard = self._start(began + self.setting.timeout)
             if not isinstance(heard, Ready):
                 seconds = 0.0 if init is not None else time.monotonic() - began
-                done = self._close_with(process, request_id, heard, init, seconds)
+                done = self._concluded(process, request_id, heard, init, seconds)
                 return done._replace(logs=earlier + done.logs, phase="init")
             self._process = process
             began = time.monotonic() if init is not None else began
@@ -81,7 +81,7 @@ class Function:
         until = int((time.time() + deadline - time.monotonic()) * 1000)
         process.api.hand(Work(request_id, event, until, arn(self.setting.name), trace_id, client_context))
         heard = process.listen(deadline)
-        done = self._close_with(process, request_id, heard, init, time.monotonic() - began)
+        done = self._concluded(process, request_id, heard, init, time.monotonic() - began)
         return done._replace(logs=earlier + done.logs)
 
     def _start(self, until: float) -> tuple[_Process, _Heard]:
@@ -92,7 +92,7 @@ class Function:
             process.end()
             raise
 
-    def _close_with(
+    def _concluded(
         self, process: _Process, request_id: str, heard: _Heard, init: float | None, seconds: float
     ) -> Invocation:
         """The invocation that ends with what was heard; the process goes on only if it comes back for more."""
@@ -161,7 +161,8 @@ class _Process:
             before, output = output, self._output()
             if [len(stream) for stream in before] == [len(stream) for stream in output]:
                 break
-        new = b"".join(stream[seen:] for stream, seen in zip(output, self._read, strict=True))
+        out, err = (stream[seen:] for stream, seen in zip(output, self._read, strict=True))
+        new = out + (b"\n" if out and err and not out.endswith(b"\n") else b"") + err
         self._read = (len(output[0]), len(output[1]))
         # AWS's runtime client ends the lines of a traceback with a carriage return, so that it is one log event.
         return new.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")

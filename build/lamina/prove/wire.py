@@ -24,6 +24,8 @@ _CONNECTIONS = 64
 _PATIENCE = 60.0
 #: A body above the limit is read and thrown away up to so many bytes, so that its sender gets to read the answer.
 _DISCARDED = 64 * 1024 * 1024
+#: Seconds for the rest of a request that is refused.
+_LINGER = 2.0
 _CHUNK = 65_536
 _CHUNK_HEAD = 1024
 
@@ -134,6 +136,7 @@ class Server:
                 request = reader.request()
             except _RefusedError as refused:
                 _send(connection, Reply(refused.status), last=True)
+                _linger(connection)
                 return
             last = reader.last
             reply = self._handler(request)
@@ -259,6 +262,16 @@ class _Reader:
         if not data:
             raise _GoneError
         self._buffer += data
+
+
+def _linger(connection: socket.socket) -> None:
+    """Read what is still on its way: closing before that resets the connection, and the answer is lost with it."""
+    connection.shutdown(socket.SHUT_WR)
+    until = time.monotonic() + _LINGER
+    while (left := until - time.monotonic()) > 0:
+        connection.settimeout(left)
+        if not connection.recv(_CHUNK):
+            return
 
 
 def _send(connection: socket.socket, reply: Reply, *, last: bool) -> None:

@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 import pytest
 
+from lamina.prove.events import mismatches
 from lamina.prove.failure import Told, told
 from lamina.prove.invocation import Failure
 from lamina.prove.invoke import Function
@@ -194,6 +195,24 @@ def test_the_log_of_an_error_has_its_traceback_on_lines(function: Make) -> None:
     assert done.error.stack[0].endswith("raise ValueError('bad input')\n")
 
 
+def test_both_streams_are_in_the_log_and_of_their_own_invocation(function: Make) -> None:
+    source = """
+import logging, os, sys
+def lambda_handler(event, context):
+    logging.getLogger().warning("%s of the logger", event)
+    print(event, "to stderr", file=sys.stderr)
+    os.write(1, b"no end")
+"""
+    talking = function(source)
+    for event in (b"1", b"2"):
+        done = talking.invoke(event)
+        logged, out, err = done.logs.splitlines()
+        number = event.decode()
+        assert logged.startswith("[WARNING]\t")
+        assert logged.endswith(f"Z\t{done.request_id}\t{number} of the logger")
+        assert (out, err) == ("no end", f"{number} to stderr")
+
+
 def test_an_event_that_is_no_json_is_told(function: Make) -> None:
     echo = function("def lambda_handler(event, context):\n    return event\n")
     done = echo.invoke(b"{'single': 'quotes'}")
@@ -203,6 +222,13 @@ def test_an_event_that_is_no_json_is_told(function: Make) -> None:
     assert said is not None
     assert said.message.startswith("the event is not JSON: Unable to unmarshal input: ")
     assert json.loads(echo.invoke(b'{"double": "quotes"}').payload) == {"double": "quotes"}  # and it lives on
+
+
+def test_an_answer_that_holds_nan_is_what_lambda_hands_on_and_no_json(function: Make) -> None:
+    done = function("def lambda_handler(event, context):\n    return {'p': float('nan')}\n").invoke(b"{}")
+    assert (done.payload, done.error) == (b'{"p": NaN}', None)
+    [told_of] = mismatches(None, done.payload, failed=False)
+    assert told_of.startswith("answer: not JSON: ")
 
 
 @pytest.mark.parametrize(

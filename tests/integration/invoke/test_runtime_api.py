@@ -157,11 +157,7 @@ def test_answers_in_chunks_are_counted_as_they_come(api: RuntimeApi) -> None:
     ],
 )
 def test_what_is_no_request_is_refused_and_its_connection_closed(api: RuntimeApi, sent: bytes, status: int) -> None:
-    try:
-        found = raw(api, sent)
-    except ConnectionError:  # closed while the rest was still on its way
-        assert status == 431
-        return
+    found = raw(api, sent)
     assert found.startswith(f"HTTP/1.1 {status} ".encode())
     assert found.count(b"HTTP/1.1 ") == 1
 
