@@ -29,12 +29,23 @@ def _main() -> None:
         for python in row["pythons"]:
             for architecture in facts().architectures if not wanted or python in wanted else ():
                 target = target_for(python, architecture=architecture.name)
-                recipe = Recipe("standin", tuple(row["requirements"]), (TargetSpec(python, architecture=architecture.name),), provided=())
-                resolution = resolve(recipe, target, indexes=from_environment(os.environ), upgrade=True, base=PROVE, env=os.environ)
+                recipe = Recipe(
+                    "standin",
+                    tuple(row["requirements"]),
+                    (TargetSpec(python, architecture=architecture.name),),
+                    provided=(),
+                )
+                resolution = resolve(
+                    recipe, target, indexes=from_environment(os.environ), upgrade=True, base=PROVE, env=os.environ
+                )
                 text = locks.render(resolution.lock).split("\n", 1)[1]
                 path = PROVE / "locks" / f"{target.name}.txt"
                 path.parent.mkdir(exist_ok=True)
-                path.write_text(f"# Written by scripts/standin.py; pip reads it with --require-hashes.\n{text}", encoding="utf-8", newline="\n")
+                path.write_text(
+                    f"# Written by scripts/standin.py; pip reads it with --require-hashes.\n{text}",
+                    encoding="utf-8",
+                    newline="\n",
+                )
                 print(path.name, *(f"{wheel.name}=={wheel.version}" for wheel in resolution.lock.wheels))
 
 

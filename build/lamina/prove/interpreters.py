@@ -7,11 +7,12 @@ have nothing behind it.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
 
 from lamina.errors import MissingToolError
 from lamina.process import run
@@ -28,7 +29,7 @@ _ASK = """
 import json, os, platform, sys, sysconfig
 print(json.dumps({
     "implementation": sys.implementation.name, "version": list(sys.version_info[:3]),
-    "level": sys.version_info[3], "machine": platform.machine(), "system": sys.platform,
+    "level": sys.version_info[3], "machine": platform.machine(),
     "gil": not sysconfig.get_config_var("Py_GIL_DISABLED"), "debug": hasattr(sys, "gettotalrefcount"),
     "bits": 64 if sys.maxsize > 2**32 else 32, "base": sys.base_prefix,
     "executable": os.path.realpath(getattr(sys, "_base_executable", sys.executable)),
@@ -36,6 +37,21 @@ print(json.dumps({
 """
 _SLOWEST = 20.0  # seconds to start
 _WORKFLOW = ".github/workflows/layers.yml"
+
+
+class Said(msgspec.Struct, frozen=True):
+    """What an interpreter says of itself when it is run once."""
+
+    implementation: str
+    version: tuple[int, int, int]
+    level: str
+    machine: str
+    gil: bool
+    debug: bool
+    bits: int
+    glibc: bool
+    base: str
+    executable: str
 
 
 class Interpreter(NamedTuple):
@@ -78,9 +94,9 @@ def find(target: Target, env: Mapping[str, str], *, host: Host | None = None) ->
                 continue
             seen.add(real)
         said = _asked(path)
-        wrong = _wrong(said, target) if said else "does not run"
-        if not wrong:
-            return Interpreter(_canonical(said, path, target), tuple(said["version"]))
+        wrong = "does not run" if said is None else mistake(said, target)
+        if said is not None and not wrong:
+            return Interpreter(_canonical(said, target), said.version)
         refused.append(f"{path}: {wrong}")
     if stated:
         raise MissingToolError(
@@ -97,54 +113,51 @@ def candidates(python: tuple[int, int], env: Mapping[str, str]) -> Iterator[Path
     for folder in env.get("PATH", "").split(os.pathsep):
         if folder and (path := Path(folder, name)).is_file():
             yield path
-    home = Path(env["HOME"]) if env.get("HOME") else None
-    uv = [Path(env["UV_PYTHON_INSTALL_DIR"])] if env.get("UV_PYTHON_INSTALL_DIR") else []
-    data = Path(env["XDG_DATA_HOME"]) if env.get("XDG_DATA_HOME") else home / ".local" / "share" if home else None
-    uv += [data / "uv" / "python"] if data else []
-    pyenv = [Path(env["PYENV_ROOT"])] if env.get("PYENV_ROOT") else [home / ".pyenv"] if home else []
-    tools = [Path(env["RUNNER_TOOL_CACHE"], "Python")] if env.get("RUNNER_TOOL_CACHE") else []
+    home = env.get("HOME", "")
+    data = env.get("XDG_DATA_HOME") or (home and f"{home}/.local/share")
+    uv = [env.get("UV_PYTHON_INSTALL_DIR", ""), data and f"{data}/uv/python"]
+    pyenv = [env.get("PYENV_ROOT") or (home and f"{home}/.pyenv")]
+    tools = [env.get("RUNNER_TOOL_CACHE") and f"{env['RUNNER_TOOL_CACHE']}/Python"]
     version = "{}.{}".format(*python)
     for folders, pattern in (
         (uv, f"cpython-{version}.*/bin/{name}"),
         (pyenv, f"versions/{version}.*/bin/{name}"),
         (tools, f"{version}.*/*/bin/{name}"),
     ):
-        for folder in folders:
-            yield from sorted(folder.glob(pattern), reverse=True)
+        for folder in filter(None, folders):
+            yield from sorted(Path(folder).glob(pattern), reverse=True)
 
 
-def _asked(path: Path) -> dict[str, object] | None:
+def _asked(path: Path) -> Said | None:
     """What the interpreter says of itself; ``None`` where it does not run, or says nothing of the kind."""
-    clean = {"PATH": os.environ.get("PATH", ""), "HOME": os.environ.get("HOME", "")}
+    # pyenv's shims need both; nothing else of the environment may change what an interpreter is.
+    clean = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
     try:
         done = run([str(path), "-I", "-S", "-B", "-c", _ASK], timeout=_SLOWEST, env=clean)
-        said = json.loads(done.stdout)
-    except (MissingToolError, ValueError, OSError):
+        return msgspec.json.decode(done.stdout, type=Said) if done.code == 0 else None
+    except (MissingToolError, msgspec.MsgspecError, OSError):
         return None
-    return said if isinstance(said, dict) and done.code == 0 else None
 
 
-def _wrong(said: Mapping[str, object], target: Target) -> str:
+def mistake(said: Said, target: Target) -> str:
     """What keeps an interpreter from being the target's; empty where nothing does."""
-    version = said.get("version")
-    if not isinstance(version, list) or tuple(version[:2]) != target.runtime.python:
-        return f"is Python {'.'.join(map(str, version)) if isinstance(version, list) else 'of no known version'}"
     checks = (
-        (said.get("implementation") == "cpython", f"is {said.get('implementation')}, not CPython"),
-        (said.get("level") == "final", "is a pre-release"),
-        (said.get("gil") is True, "is free-threaded, which Lambda's is not"),
-        (said.get("debug") is False, "is a debug build, whose ABI is another"),
-        (said.get("machine") == target.architecture and said.get("bits") == 64, f"is for {said.get('machine')}"),  # noqa: PLR2004
-        (said.get("glibc") is True, "is not built with glibc"),
+        (said.version[:2] == target.runtime.python, f"is Python {'.'.join(map(str, said.version))}"),
+        (said.implementation == "cpython", f"is {said.implementation}, not CPython"),
+        (said.level == "final", "is a pre-release"),
+        (said.gil, "is free-threaded, which Lambda's is not"),
+        (not said.debug, "is a debug build, whose ABI is another"),
+        (said.machine == target.architecture, f"is for {said.machine}"),
+        (said.bits == 64, "is for 32 bits"),  # noqa: PLR2004
+        (said.glibc, "is not built with glibc"),
     )
     return next((wrong for fine, wrong in checks if not fine), "")
 
 
-def _canonical(said: Mapping[str, object], path: Path, target: Target) -> Path:
+def _canonical(said: Said, target: Target) -> Path:
     """The interpreter in its own prefix, where the standard library is found from its place."""
-    name = f"python{_minor(target)}"
-    own = Path(str(said.get("base")), "bin", name)
-    return own if own.exists() else Path(str(said.get("executable") or path))
+    own = Path(said.base, "bin", f"python{_minor(target)}")
+    return own if own.exists() else Path(said.executable)
 
 
 def _minor(target: Target) -> str:

@@ -45,9 +45,9 @@ def read(output: bytes, *, isolated: bool, how: str) -> Where | None:
     """What :data:`PROBE` printed; ``None`` where it is not what it prints."""
     try:
         told = json.loads(output)
-        versions = [version(told[key]) for key in ("glibc", "sqlite", "openssl")]
-        return Where(str(told["system"]), str(told["python"]), *versions, isolated=isolated, how=how)
-    except (ValueError, KeyError, TypeError):
+        glibc, sqlite, openssl = (version(told[key]) for key in ("glibc", "sqlite", "openssl"))
+        return Where(str(told["system"]), str(told["python"]), glibc, sqlite, openssl, isolated, how)
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

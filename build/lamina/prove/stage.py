@@ -10,14 +10,13 @@ import contextlib
 import hashlib
 import mmap
 import os
-import shutil
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from lamina.archive import check_collisions, check_name, content, data_offset, naming, read_directory
 from lamina.archive import Entry as Zipped
+from lamina.archive import check_collisions, check_name, content, data_offset, naming, read_directory
 from lamina.errors import IntegrityError, UnsafeWheelError
 from lamina.zipformat import DEFLATED, STORED
 
@@ -229,8 +228,3 @@ def _write(path: Path, source: Source, entry: Zipped, buffer: mmap.mmap, mode: i
         for chunk in content(buffer, entry, source.name):
             out.write(chunk)
         os.fchmod(out.fileno(), mode | 0o444 if mode else 0o644)
-
-
-def remove(tree: Path) -> None:
-    """Remove a tree, whatever is left of it."""
-    shutil.rmtree(tree, ignore_errors=True)

@@ -18,7 +18,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import IO, Any, cast
+from typing import IO, Any
 
 from lamina.errors import MissingToolError
 from lamina.prove.memory import resident
@@ -84,7 +84,9 @@ class Supervised:
         depth: int,
     ) -> None:
         self._memory, self._limit, self._depth = memory, seconds, depth
-        self._peak, self._verdict, self._last = 0, cast("Ended", "exited"), cast("dict[str, Any]", {})
+        self._peak = 0
+        self._verdict: Ended = "exited"
+        self._last: dict[str, Any] = {}
         self._seconds = self._began = self._ordered = 0.0
         self._done = threading.Event()
         self._lock = threading.Lock()

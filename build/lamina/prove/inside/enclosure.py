@@ -22,6 +22,9 @@ _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 _ATTR_RDONLY, _ATTR_NOSUID = 1, 2
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 
+#: Where the new root is made: a folder that every host has; what is mounted there is in this namespace only.
+_NEW = "/tmp"  # noqa: S108
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -49,36 +52,43 @@ def build(root: dict[str, Any]) -> None:
         OSError: something cannot be mounted; its ``filename`` says what.
     """
     _mount(None, "/", None, _REC | _PRIVATE)
-    # Held open, for a source can stand below /tmp, where the new root is made.
-    sources = [(os.open(source, os.O_PATH), place) for source, place in root["binds"]]
+    # Held open, for a source can stand below the folder where the new root is made.
+    held = [(os.open(source, os.O_PATH), place) for source, place in root["binds"]]
     devices = [(os.open(f"/dev/{name}", os.O_PATH), f"/dev/{name}") for name in root["devices"]]
-    system = [(os.open(path, os.O_PATH), path) for path in root["system"] if not os.path.islink(path)]  # noqa: PTH114
     links = [(path, os.readlink(path)) for path in root["system"] if os.path.islink(path)]  # noqa: PTH114, PTH115
-    new = "/tmp"  # noqa: S108 - any folder that every host has; this one is of this namespace only
-    _mount("tmpfs", new, "tmpfs", _NOSUID | _NODEV, "mode=0755,size=1m")
-    for path in ("/proc", "/tmp", "/dev", "/.host", *root["folders"]):
-        os.makedirs(new + path, exist_ok=True)  # noqa: PTH103
-    for path, text in root["files"].items():
-        _write(new + path, text, os.O_CREAT)
-    for path, target in links:
-        os.symlink(target, new + path)
-    for source, place in system:
-        os.makedirs(new + place, exist_ok=True)  # noqa: PTH103
-        _bind(source, new + place)
+    held += [(os.open(path, os.O_PATH), path) for path in root["system"] if not os.path.islink(path)]  # noqa: PTH114
+    _mount("tmpfs", _NEW, "tmpfs", _NOSUID | _NODEV, "mode=0755,size=1m")
+    _furnish(root, links)
+    # Shallow places first: the interpreter's, then what stands in it.
+    for source, place in sorted(held, key=lambda pair: pair[1].count("/")):
+        os.makedirs(_NEW + place, exist_ok=True)  # noqa: PTH103
+        _bind(source, _NEW + place)
     for source, place in devices:
-        _write(new + place, "", os.O_CREAT)
-        _mount(f"/proc/self/fd/{source}", new + place, None, _BIND)
-    for source, place in sources:
-        os.makedirs(new + place, exist_ok=True)  # noqa: PTH103
-        _bind(source, new + place)
+        _write(_NEW + place, "", os.O_CREAT)
+        _mount(f"/proc/self/fd/{source}", _NEW + place, None, _BIND)
     for path, covered in root["over"]:
-        if os.path.exists(new + covered):  # noqa: PTH110
-            _mount(new + path, new + covered, None, _BIND)
-    _mount("proc", f"{new}/proc", "proc", _NOSUID | _NODEV)
-    _mount("tmpfs", f"{new}/tmp", "tmpfs", _NOSUID | _NODEV, f"mode=1777,size={root['tmp']}")
-    for descriptor, _ in (*sources, *devices, *system):
+        if os.path.exists(_NEW + covered):  # noqa: PTH110
+            _mount(_NEW + path, _NEW + covered, None, _BIND)
+    _mount("proc", f"{_NEW}/proc", "proc", _NOSUID | _NODEV)
+    _mount("tmpfs", _NEW + _NEW, "tmpfs", _NOSUID | _NODEV, f"mode=1777,size={root['tmp']}")
+    for descriptor, _ in (*held, *devices):
         os.close(descriptor)
-    os.chdir(new)
+    _move()
+
+
+def _furnish(root: dict[str, Any], links: list[tuple[str, str]]) -> None:
+    """Make the folders, files and links of the new root itself."""
+    for path in ("/proc", _NEW, "/dev", "/.host", *root["folders"]):
+        os.makedirs(_NEW + path, exist_ok=True)  # noqa: PTH103
+    for path, text in root["files"].items():
+        _write(_NEW + path, text, os.O_CREAT)
+    for path, target in links:
+        os.symlink(target, _NEW + path)  # noqa: PTH211
+
+
+def _move() -> None:
+    """Go into the new root, and leave the host's behind."""
+    os.chdir(_NEW)
     if _libc.syscall(_SYS_PIVOT_ROOT[os.uname().machine], b".", b".host"):
         raise _failure("/")
     if _libc.umount2(b"/.host", _DETACH):

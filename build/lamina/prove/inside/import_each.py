@@ -6,6 +6,7 @@ import the most ``memory`` in bytes and the most ``seconds``, or null.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -26,7 +27,8 @@ def main() -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1):
         os.dup2(nothing, descriptor)
-    waiting, running = list(reversed(order["names"])), {}
+    waiting: list[str] = list(reversed(order["names"]))
+    running: dict[int, _Child] = {}
     poll = select.poll()
     while waiting or running:
         while waiting and len(running) < order["once"]:
@@ -84,10 +86,8 @@ class _Child:
         os.close(self.reading)
         seconds = time.monotonic() - self._began
         _, status, _ = os.wait4(self._process, 0)
-        try:  # what it started and left behind
+        with contextlib.suppress(OSError):  # what it started and left behind
             os.killpg(self._process, signal.SIGKILL)
-        except OSError:
-            pass
         code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status)
         told = json.loads(self._told) if self._told else {"passed": False, "code": code}
         return {"name": self.name, "seconds": seconds, "peak": self.peak, "ended": self.ended, **told}
