@@ -22,7 +22,7 @@ def top_levels(paths: Iterable[str]) -> tuple[str, ...]:
             parts = path[root.end() :].split("/")
             if all(map(_is_name, parts[:-1])) and _MODULE.fullmatch(parts[-1]):
                 _plant(tree, parts)
-    return tuple(sorted(_names(tree, "")))
+    return tuple(sorted({*_names(tree, "")}))
 
 
 def _is_name(part: str) -> bool:
