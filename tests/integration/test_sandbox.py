@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -86,7 +87,15 @@ def plain(staged: Stage) -> Iterator[HostSandbox]:
         yield sandbox
 
 
-@pytest.fixture(params=["namespaces", "plain"])
+@pytest.fixture(scope="module")
+def bubblewrap(staged: Stage) -> Iterator[HostSandbox]:
+    if shutil.which("bwrap") is None:
+        pytest.skip("bubblewrap is not installed")
+    with open_sandbox(staged, _target().runtime, means="bubblewrap") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(params=["namespaces", "bubblewrap", "plain"])
 def sandbox(request: pytest.FixtureRequest) -> HostSandbox:
     found: HostSandbox = request.getfixturevalue(request.param)
     return found

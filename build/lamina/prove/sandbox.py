@@ -20,15 +20,17 @@ from lamina.prove.model import Job, Stage, Where
 from lamina.prove.supervised import FailedToEnterError, Supervised
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
     from lamina.runtimes import Runtime
 
 #: How jobs are kept apart from the host, best first.
-Means = Literal["namespaces", "plain process"]
-MEANS: tuple[Means, ...] = ("namespaces", "plain process")
+#: Namespaces of our own come first, as they are the quicker way; bubblewrap has its turn where the system allows them
+#: to known programs only, as Ubuntu does with AppArmor.
+Means = Literal["namespaces", "bubblewrap", "plain process"]
+MEANS: tuple[Means, ...] = ("namespaces", "bubblewrap", "plain process")
 
 #: Lambda's default, in bytes: https://docs.aws.amazon.com/lambda/latest/dg/configuration-ephemeral-storage.html.
 TMP_BYTES = 512 * 1024 * 1024
@@ -50,20 +52,20 @@ _SLOWEST_START = 60.0  # seconds
 class _Way(NamedTuple):
     """All that does not change from job to job."""
 
-    means: Means
     places: places.Places
     interpreter: str
     start: str
-    root: Mapping[str, Any] | None
     environment: Mapping[str, str]
-    depth: int
+    supervisor: Sequence[str]
+    isolated: bool
+    root: Mapping[str, Any] | None = None
 
 
 class HostSandbox:
     """Where jobs run on this machine; made by :func:`open_sandbox`. To be closed, or used as a context."""
 
-    def __init__(self, way: _Way, stage: Stage, python: tuple[int, int], folder: Path | None) -> None:
-        self._way, self._stage, self._python, self._folder = way, stage, python, folder
+    def __init__(self, way: _Way, python: tuple[int, int], folder: Path | None) -> None:
+        self._way, self._python, self._folder = way, python, folder
         self._running: list[Supervised] = []
         self._where: Where | None = None
 
@@ -103,11 +105,17 @@ class HostSandbox:
             "root": way.root,
             "uid": _UID,
             "gid": _GID,
-            "listen": way.root is not None,
+            "listen": way.isolated,
             "ports": list(job.reach),
         }
-        command = [str(self._stage.interpreter), "-I", "-S", "-B", str(_INSIDE / "supervise.py")]
-        running = Supervised(command, order, stdin=job.stdin, memory=job.memory, seconds=job.seconds, depth=way.depth)
+        running = Supervised(
+            way.supervisor,
+            order,
+            stdin=job.stdin,
+            memory=job.memory,
+            seconds=job.seconds,
+            depth=1 if way.isolated else 0,  # between the process started here and the job stands the namespace's first
+        )
         self._running = [one for one in self._running if one.wait(0) is None]
         self._running.append(running)
         return running
@@ -130,7 +138,7 @@ class HostSandbox:
         outcome = running.wait()
         if outcome is None:
             raise AssertionError
-        where = machine.read(outcome.stdout, isolated=self._way.root is not None, how=how)
+        where = machine.read(outcome.stdout, isolated=self._way.isolated, how=how)
         if where is None:
             told = outcome.stderr.decode(errors="replace").strip().splitlines()
             raise FailedToEnterError(told[-1] if told else f"the interpreter ended with {outcome.code}")
@@ -147,13 +155,12 @@ def open_sandbox(stage: Stage, runtime: Runtime, *, means: Means | None = None, 
     """
     failed = ""
     for each in MEANS if means is None else (means,):
-        folder = None if each == "namespaces" else Path(tempfile.mkdtemp(prefix="lamina-prove-"))
+        folder = Path(tempfile.mkdtemp(prefix="lamina-prove-")) if each == "plain process" else None
         try:
-            way = _namespaces(stage, runtime, tmp) if folder is None else _plain(stage, runtime, folder)
-            sandbox = HostSandbox(way, stage, runtime.python, folder)
-            sandbox.probe(f"{each}{failed and f', as namespaces do not work here: {failed}'}")
+            sandbox = HostSandbox(_way(each, stage, runtime, tmp, folder), runtime.python, folder)
+            sandbox.probe(f"{each}, as namespaces do not work here: {failed}" if failed else each)
         except FailedToEnterError as error:
-            failed = str(error)
+            failed = failed or str(error)
             _remove(folder)
         except BaseException:
             _remove(folder)
@@ -171,11 +178,34 @@ def _remove(folder: Path | None) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _namespaces(stage: Stage, runtime: Runtime, tmp: int) -> _Way:
+def _way(means: Means, stage: Stage, runtime: Runtime, tmp: int, folder: Path | None) -> _Way:
+    supervisor = ["-I", "-S", "-B"]
+    if folder is not None:
+        task = stage.task or folder / "task"
+        task.mkdir(exist_ok=True)
+        where = places.plain(task, stage.opt, stage.runtime, stage.interpreter.parent.parent)
+        interpreter, start, root = str(stage.interpreter), str(_INSIDE / "start.py"), None
+    else:
+        where, root = _root(stage, runtime, tmp)
+        interpreter, start = f"/var/lang/bin/{stage.interpreter.name}", _START
+    given = places.environment(runtime, where, _system_folders())
+    if means == "bubblewrap" and root is not None:
+        command = [
+            *_bubblewrap(root),
+            interpreter,
+            *supervisor,
+            "-c",
+            (_INSIDE / "supervise.py").read_text(encoding="utf-8"),
+        ]
+        return _Way(where, interpreter, start, given, command, isolated=True)
+    command = [str(stage.interpreter), *supervisor, str(_INSIDE / "supervise.py")]
+    return _Way(where, interpreter, start, given, command, isolated=root is not None, root=root)
+
+
+def _root(stage: Stage, runtime: Runtime, tmp: int) -> tuple[places.Places, dict[str, Any]]:
+    """What a job in namespaces sees, as :mod:`lamina.prove.inside.enclosure` makes it."""
     prefix = stage.interpreter.parent.parent
-    version = "{}.{}".format(*runtime.python)
-    site = f"lib/python{version}/site-packages"
-    beside = (prefix / site).is_dir()
+    beside = (prefix / "lib" / "python{}.{}".format(*runtime.python) / "site-packages").is_dir()
     where = places.lambdas(runtime.python, beside=beside)
     binds = [(str(prefix), "/var/lang"), (str(stage.runtime), where.standin[0])]
     binds += [(str(stage.opt), "/opt")] if stage.opt else []
@@ -193,19 +223,33 @@ def _namespaces(stage: Stage, runtime: Runtime, tmp: int) -> _Way:
         "over": [("/run/lamina/passwd", "/etc/passwd"), ("/run/lamina/group", "/etc/group")],
         "tmp": tmp,
     }
-    interpreter = f"/var/lang/bin/{stage.interpreter.name}"
-    given = places.environment(runtime, where, _system_folders())
-    return _Way("namespaces", where, interpreter, _START, root, given, depth=1)
+    return where, root
 
 
-def _plain(stage: Stage, runtime: Runtime, folder: Path) -> _Way:
-    task = stage.task
-    if task is None:
-        task = folder / "task"
-        task.mkdir()
-    where = places.plain(task, stage.opt, stage.runtime, stage.interpreter.parent.parent)
-    given = places.environment(runtime, where, _system_folders())
-    return _Way("plain process", where, str(stage.interpreter), str(_INSIDE / "start.py"), None, given, depth=0)
+def _bubblewrap(root: Mapping[str, Any]) -> list[str]:
+    """The command that makes the same with bubblewrap; the user is called as on the host, as it takes no text as file.
+
+    Raises:
+        FailedToEnterError: it is not installed.
+    """
+    program = shutil.which("bwrap")
+    if program is None:
+        raise FailedToEnterError("bubblewrap is not installed")
+    words = [program, "--unshare-all", "--unshare-user", "--as-pid-1", "--uid", str(_UID), "--gid", str(_GID)]
+    for folder in root["folders"]:
+        words += ["--dir", folder]
+    for path in root["system"]:
+        words += (
+            ["--symlink", str(Path(path).readlink()), path] if Path(path).is_symlink() else ["--ro-bind", path, path]
+        )
+    for source, place in root["binds"]:
+        words += ["--ro-bind", source, place]
+    for name in root["devices"]:
+        words += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
+    words += ["--ro-bind", str(_INSIDE / "start.py"), _START, "--proc", "/proc"]
+    words += ["--perms", "1777", "--size", str(root["tmp"]), "--tmpfs", "/tmp"]  # noqa: S108 - the job's own
+    # An interpreter that is linked to its own library can name a folder of the host for it.
+    return [*words, "--remount-ro", "/", "--setenv", "LD_LIBRARY_PATH", "/var/lang/lib", "--"]
 
 
 def _system_folders() -> tuple[str, ...]:
