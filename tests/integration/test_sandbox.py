@@ -398,6 +398,21 @@ def test_imports_are_each_proven_for_themselves(sandbox: HostSandbox) -> None:
     ]
 
 
+def test_a_package_is_proven_by_the_import_of_what_is_in_it(tmp_path: Path, staged: Stage) -> None:
+    task = tmp_path / "task"
+    (task / "outer" / "inner").mkdir(parents=True)
+    for name, text in (("__init__", "print('x')"), ("inner/__init__", ""), ("inner/bad", "1 / 0"), ("dies", "exit()")):
+        (task / "outer" / f"{name}.py").write_text(text)
+    (task / "broken").mkdir()
+    (task / "broken" / "__init__.py").write_text("1 / 0")
+    (task / "broken" / "one.py").touch()
+    names = ["outer", "outer.inner.bad", "outer.inner", "outer.dies", "broken", "broken.one"]
+    with open_sandbox(staged._replace(task=task), _target().runtime) as sandbox:
+        found = imports.run_imports(sandbox, names)
+    assert [(one.name, one.passed) for one in found] == [(name, name in {"outer", "outer.inner"}) for name in names]
+    assert {one.what() for one in found if one.name.startswith("broken")} == {"ZeroDivisionError: division by zero"}
+
+
 def test_an_import_sees_nothing_of_another(tmp_path: Path, staged: Stage) -> None:
     task = tmp_path / "task"
     task.mkdir()

@@ -20,7 +20,7 @@ from lamina.prove.model import Job
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from lamina.prove.model import Outcome, Sandbox
+    from lamina.prove.model import Sandbox
     from lamina.prune.model import Decision
 
 _PROGRAM = Path(__file__).with_name("inside") / "import_each.py"
@@ -72,31 +72,47 @@ def run_imports(
 ) -> tuple[Import, ...]:
     """Import each of ``names`` in a fork of a clean interpreter, as many at once as there are processors.
 
+    A package that is named beside a module in it is proven by that module's import, which begins with it.
+
     ``memory`` (bytes) and ``seconds`` are limits of each import. The results stand in the order of the names.
     """
+    wanted = list(dict.fromkeys(names))
+    # ``import a.b`` imports a before all else: where a.b comes that far, a needs no process of its own.
+    first = [name for name in wanted if not any(other.startswith(f"{name}.") for other in wanted)]
+    found = _round(sandbox, first, memory, seconds)
+    found |= _round(sandbox, [name for name in wanted if name not in found], memory, seconds)
+    return tuple(found[name] for name in wanted)
+
+
+class _Steps(msgspec.Struct, frozen=True):
+    """The packages that were imported on the way, each with its seconds and its memory in bytes."""
+
+    steps: dict[str, tuple[float, int]] = {}
+
+
+def _round(sandbox: Sandbox, names: Sequence[str], memory: int | None, seconds: float | None) -> dict[str, Import]:
+    """How the import of each name went, and of each package on the way to it."""
     if not names:
-        return ()
-    unique = list(dict.fromkeys(names))
-    order = {"names": unique, "once": os.cpu_count() or 1, "memory": memory, "seconds": seconds}
+        return {}
+    order = {"names": names, "once": os.cpu_count() or 1, "memory": memory, "seconds": seconds}
     job = Job(("-c", _PROGRAM.read_text(encoding="utf-8")), stdin=json.dumps(order).encode())
     running = sandbox.start(job)
-    outcome = running.wait()
-    if outcome is None:  # no limit was given, so there is one
-        outcome = running.stop()
-    found = {one.name: one for one in _parsed(outcome)}
+    outcome = running.wait() or running.stop()
     told = outcome.stderr.decode(errors="replace").strip().splitlines()
     last = told[-1] if told else "the process that imports ended"
-    return tuple(found.get(name) or Import(name, passed=False, message=last) for name in unique)
-
-
-def _parsed(outcome: Outcome) -> list[Import]:
-    found = []
+    found = {name: Import(name, passed=False, message=last) for name in names}
+    passed = {}
     for line in outcome.stdout.splitlines():
         try:
-            found.append(msgspec.json.decode(line, type=Import))
+            one = msgspec.json.decode(line, type=Import)
+            way = msgspec.json.decode(line, type=_Steps)
         except msgspec.MsgspecError:  # cut short, or not ours
             continue
-    return found
+        found[one.name] = one
+        passed |= {
+            name: Import(name, passed=True, seconds=spent, peak=peak) for name, (spent, peak) in way.steps.items()
+        }
+    return passed | found
 
 
 def prove(
