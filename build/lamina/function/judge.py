@@ -9,7 +9,9 @@ from lamina.artefact.gathered import Gathered, finish
 from lamina.audit.check import check
 from lamina.audit.model import ROOTS, Artefact
 from lamina.audit.modules import Modules
+from lamina.audit.own import own_modules
 from lamina.findings import Finding
+from lamina.function.code import check_function
 from lamina.function.handler import check_handler
 from lamina.function.pack import Pack
 from lamina.recipe import Function
@@ -33,6 +35,8 @@ def _judged(
     root = ROOTS["function"]
     contents = {root + file.path: file.content for file in pack.files}
     yield from check_handler(function.handler, Modules(stack, target, provided), contents.get)
+    own = own_modules(artefact)
+    yield from check_function({file.path: file.content for file in pack.files if file.path in own}, function)
 
 
 def artefact_of(name: str, pack: Pack) -> Artefact:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -10,17 +9,16 @@ import msgspec
 from lamina.emit import manifest as manifests
 from lamina.emit.manifest import Proof
 from lamina.files import put
-from lamina.prove import events as expected
-from lamina.prove.failure import told
 from lamina.prove.imports import prove as judge
 from lamina.prove.imports import run_imports
-from lamina.prove.invocation import Setting
 from lamina.prove.invoke import Function
+from lamina.prove.live import Services, services, setting_of
 from lamina.prove.machine import place
 from lamina.prove.model import Job
 from lamina.prove.report_line import max_memory
-from lamina.prove.s3 import LoopbackS3
 from lamina.prove.tops import top_levels
+from lamina.prove.trial import judge as judge_event
+from lamina.prove.trial import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -60,19 +58,13 @@ def prove(
     where = place(session.sandbox.where, session.order.target.runtime)
     progress.stage(f"proving {session.order.name}")
     yield _imports(session, where, decisions)
-    objects = {name: session.order.project.root / path for name, path in recipe.proof.s3.items()}
-    with contextlib.ExitStack() as stack:
-        extra: dict[str, str] = {}
-        reach: tuple[int, ...] = ()
-        if objects:
-            s3 = stack.enter_context(LoopbackS3(objects, environment))
-            extra, reach = dict(s3.environment), (s3.port,)
+    with services(session, environment) as beside:
         if recipe.proof.script is not None:
-            yield _script(session, where, extra, reach)
+            yield _script(session, where, recipe.proof.script, beside)
         if session.function is not None and recipe.function is not None and recipe.function.events:
-            function = stack.enter_context(Function(session.sandbox, setting_of(session, extra, reach)))
-            for path in recipe.function.events:
-                yield _event(session, where, function, path)
+            with Function(session.sandbox, setting_of(session, beside)) as function:
+                for path in recipe.function.events:
+                    yield _event(session, where, function, path)
 
 
 def record(session: Session, results: Sequence[Result]) -> None:
@@ -81,23 +73,6 @@ def record(session: Session, results: Sequence[Result]) -> None:
         if emitted is not None:
             proofs = tuple(result.proof for result in results if result.of_function == of_function)
             put(emitted.report, manifests.render(msgspec.structs.replace(emitted.manifest, proofs=proofs)))
-
-
-def setting_of(session: Session, extra: Mapping[str, str], reach: Sequence[int]) -> Setting:
-    """The function of the recipe as it is run: its own variables, under those of the services that stand in."""
-    function = session.order.recipe.function
-    if function is None:
-        raise AssertionError
-    values = {name: variable.value for name, variable in function.environment.items() if variable.value is not None}
-    return Setting(
-        name=session.order.recipe.name,
-        handler=function.handler,
-        memory=function.memory,
-        timeout=function.timeout,
-        runtime=session.order.target.runtime.name,
-        environment={**values, **extra},
-        reach=tuple(reach),
-    )
 
 
 def _imports(session: Session, where: str, decisions: Iterable[Decision]) -> Result:
@@ -140,24 +115,13 @@ def _shipped(session: Session) -> list[str]:
         return archive.namelist()
 
 
-def _script(session: Session, where: str, extra: Mapping[str, str], reach: Sequence[int]) -> Result:
+def _script(session: Session, where: str, path: str, beside: Services) -> Result:
     """The recipe's script, on standard input of the interpreter: it stands in no artefact."""
-    recipe, project = session.order.recipe, session.order.project
-    path = recipe.proof.script or ""
-    function = recipe.function
-    environment = dict(extra)
-    if function is not None:
-        environment = dict(setting_of(session, extra, reach).environment)
-    outcome = session.sandbox.start(
-        Job(
-            ("-",),
-            environment,
-            (project.root / path).read_bytes(),
-            tuple(reach),
-            function.memory if function is not None else _MEMORY,
-            _SECONDS,
-        )
-    ).wait()
+    function = session.order.recipe.function
+    environment = setting_of(session, beside).environment if function is not None else beside.environment
+    memory = function.memory if function is not None else _MEMORY
+    content = session.order.project.root.joinpath(path).read_bytes()
+    outcome = session.sandbox.start(Job(("-",), environment, content, beside.reach, memory, _SECONDS)).wait()
     if outcome is None:
         raise AssertionError
     passed = outcome.ended == "exited" and outcome.code == 0
@@ -168,24 +132,17 @@ def _script(session: Session, where: str, extra: Mapping[str, str], reach: Seque
 
 
 def _event(session: Session, where: str, function: Function, path: str) -> Result:
-    project = session.order.project
-    at = project.root / path
-    beside = expected.expectation_path(at)
-    data = expected.event(at.read_bytes(), path)
-    stated = expected.expectation(beside.read_bytes(), project.shown(beside)) if beside.is_file() else None
-    done = function.invoke(data)
-    wrong = expected.mismatches(stated, done.payload, failed=done.error is not None)
-    why = told(done, function.setting) if wrong else None
-    lines = [f"{why.message}", *([why.hint] if why.hint else [])] if why is not None else wrong
-    if wrong:
-        lines += done.logs.splitlines()[-_LAST_LINES:]
-    detail = f"{path}: {'as expected' if not wrong else 'not as expected'}; {_figures(done, function.setting)}"
-    return Result(Proof("event", where, not wrong, detail), tuple(lines), tuple(_slow(done)), of_function=True)
-
-
-def _figures(done: Invocation, setting: Setting) -> str:
+    event = load(session.order.project.root / path, path)
+    done = function.invoke(event.data)
+    trial = judge_event(event, done, function.setting)
+    lines: tuple[str, ...] = ()
+    if not trial.passed:
+        explained = (trial.message, trial.hint) if trial.error_type else trial.mismatches
+        lines = (*filter(None, explained), *done.logs.splitlines()[-_LAST_LINES:])
     init = f"{done.init_seconds:.2f} s to start, " if done.init_seconds is not None else ""
-    return f"{init}{done.seconds * 1000:.0f} ms, {max_memory(done, setting)} MB"
+    figures = f"{init}{done.seconds * 1000:.0f} ms, {max_memory(done, function.setting)} MB"
+    detail = f"{path}: {'as expected' if trial.passed else 'not as expected'}; {figures}"
+    return Result(Proof("event", where, trial.passed, detail), lines, tuple(_slow(done)), of_function=True)
 
 
 def _slow(done: Invocation) -> Iterator[str]:
