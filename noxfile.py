@@ -34,6 +34,13 @@ def lock(session: nox.Session) -> None:
 
 
 @nox.session
+def verify(session: nox.Session) -> None:
+    """Build recipes and run what was built: `-- NAME...`; without arguments, sklearn."""
+    session.install(".[prove]")
+    session.run("lamina", "build", "--prove", *(session.posargs or ["sklearn"]))
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests against the installed package; arguments go to pytest."""
     session.install(".", *_group("test"))

@@ -76,8 +76,9 @@ def by_hand(uv: str, lock: Path, python: str, work: Path) -> list[str]:
     script = f"""
     set -e
     rm -rf {work}/tree {work}/layer.zip
-    {uv} pip install --quiet --no-config --offline --link-mode copy --target {work}/tree/python --python-version {python} \\
-      --python-platform x86_64-manylinux2014 --only-binary :all: --no-deps --require-hashes -r {lock}
+    {uv} pip install --quiet --no-config --offline --link-mode copy --target {work}/tree/python \\
+      --python-version {python} --python-platform x86_64-manylinux2014 --only-binary :all: \\
+      --no-deps --require-hashes -r {lock}
     cd {work}/tree
     find . -type d \\( -name tests -o -name docs -o -name __pycache__ -o -name '*.dist-info' \\) \\
       -prune -exec rm -rf {{}} +

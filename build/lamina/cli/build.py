@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from lamina.cli import common
+from lamina.emit import manifest as manifests
 from lamina.pipeline import Built, build
 from lamina.project import order
 from lamina.report import machine
@@ -32,6 +34,7 @@ Examples:
   lamina build sklearn
   lamina build sklearn --target cp311-manylinux2014_x86_64
   lamina build --all --offline
+  lamina build sklearn --prove
   lamina build recipes/sklearn.toml --output layers-out --json"""
 )
 @common.recipes_argument
@@ -40,9 +43,10 @@ Examples:
 @common.offline_option
 @common.links_option
 @click.option("--output", type=click.Path(file_okay=False), metavar="FOLDER", help="Instead of dist/ of the project.")
+@click.option("--prove", "proving", is_flag=True, help="Run what was built, as lamina prove does.")
 @common.json_option
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
-def command(
+def command(  # noqa: PLR0913 - one argument an option
     recipes: tuple[str, ...],
     wanted: tuple[str, ...],
     links: tuple[str, ...],
@@ -50,6 +54,7 @@ def command(
     *,
     everything: bool,
     offline: bool,
+    proving: bool,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -61,6 +66,8 @@ def command(
     """
     store = common.open_store()
     progress = common.TerminalProgress(quiet=quiet)
+    from lamina.cli.prove import provable, prove  # whose own imports come with the first proof
+
     today = dt.datetime.now(dt.UTC).date()
     failed = False
     outcomes = []
@@ -68,15 +75,21 @@ def command(
         for project, recipe, targets in common.chosen(recipes, wanted, store, everything=everything, output=output):
             workshop = common.workshop(project, recipe, links, store, progress, offline=offline)
             fetch = workshop.fetch(common.fetcher(project, recipe, links, store, progress, offline=offline))
+            proven_here = provable(targets, recipe.name, asked=bool(wanted)) if proving else []
             for target in targets:
                 ordered = workshop.fulfil(order(project, recipe, target))
                 built = build(ordered, store=store, fetch=fetch, today=today, progress=progress)
                 artefact = None if built.artefact is None else project.shown(built.artefact)
                 failed = failed or built.failed
+                if not as_json:
+                    _print(built, artefact)
+                if proving and not built.failed and target in proven_here:
+                    indexes = partial(common.indexes_of, project, recipe, links)
+                    proven = prove(ordered, store, fetch, indexes, progress, offline=offline, show=not as_json)
+                    failed = failed or not proven.passed
+                    built = _reread(built)
                 if as_json:
                     outcomes.append(_machine(built, artefact))
-                else:
-                    _print(built, artefact)
                 common.annotate(ordered.name, built.manifest.findings)
                 if built.function is not None:
                     common.annotate(f"{ordered.name}-function", built.function.manifest.findings)
@@ -85,6 +98,16 @@ def command(
     if as_json:
         click.echo(machine.render(outcomes))
     return 1 if failed else 0
+
+
+def _reread(built: Built) -> Built:
+    """The outcome with the manifests as they stand now, proofs and all."""
+    output, name = built.order.project.output, built.order.name
+    manifest = manifests.read(output / f"{name}.json") or built.manifest
+    function = built.function
+    if function is not None:
+        function = function._replace(manifest=manifests.read(output / f"{name}-function.json") or function.manifest)
+    return built._replace(manifest=manifest, function=function)
 
 
 def _machine(built: Built, artefact: str | None) -> machine.Build:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lamina.part.library import Fetch
     from lamina.progress import Progress
     from lamina.store import Store
+    from lamina.target import Target
 
 
 @click.command(
@@ -62,7 +63,7 @@ def command(
             workshop = common.workshop(project, recipe, links, store, progress, offline=offline)
             fetch = workshop.fetch(common.fetcher(project, recipe, links, store, progress, offline=offline))
             indexes = partial(common.indexes_of, project, recipe, links)
-            for target in targets:
+            for target in provable(targets, recipe.name, asked=bool(wanted)):
                 ordered = workshop.fulfil(order(project, recipe, target))
                 row = prove(ordered, store, fetch, indexes, progress, offline=offline, show=not as_json)
                 rows.append(row)
@@ -72,6 +73,24 @@ def command(
     if as_json:
         click.echo(machine.render(rows))
     return 0 if passed else 1
+
+
+def provable(targets: Sequence[Target], name: str, *, asked: bool) -> list[Target]:
+    """The targets whose binaries this machine can load; the others are told of, if one is left and none was asked for.
+
+    Where none is left, all are returned, and the proof of the first says what this machine lacks.
+    """
+    from lamina.prove.interpreters import this_host
+
+    host = this_host()
+    here = [target for target in targets if host.system == "linux" and target.architecture == host.machine]
+    if asked or not here:
+        return list(targets)
+    for target in targets:
+        if target not in here:
+            why = f"its binaries are for {target.architecture}, this machine is {host.machine}"
+            click.echo(f"{name} for {target.name}: not proven here: {why}", err=True)
+    return here
 
 
 def prove(

@@ -11,6 +11,7 @@ from lamina.emit.manifest import Proof
 from lamina.files import put
 from lamina.prove.imports import prove as judge
 from lamina.prove.imports import run_imports
+from lamina.prove.invocation import CREDENTIALS
 from lamina.prove.invoke import Function
 from lamina.prove.live import Services, services, setting_of
 from lamina.prove.machine import place
@@ -35,6 +36,8 @@ _SECONDS = 300.0
 #: A first answer that takes longer is worth a word: compiling is the larger part of it.
 _SLOW = 3.0
 _FRAMES = 3
+#: Runs what stands on standard input under the name that follows.
+_FROM_STDIN = "import sys; exec(compile(sys.stdin.buffer.read(), sys.argv[1], 'exec'))"
 _LAST_LINES = 12
 
 
@@ -116,12 +119,16 @@ def _shipped(session: Session) -> list[str]:
 
 
 def _script(session: Session, where: str, path: str, beside: Services) -> Result:
-    """The recipe's script, on standard input of the interpreter: it stands in no artefact."""
+    """The recipe's script, on standard input of the interpreter: it stands in no artefact.
+
+    It sees what the function sees and nothing of the project: what else it needs comes from ``[proof.s3]``.
+    """
     function = session.order.recipe.function
     environment = setting_of(session, beside).environment if function is not None else beside.environment
     memory = function.memory if function is not None else _MEMORY
     content = session.order.project.root.joinpath(path).read_bytes()
-    outcome = session.sandbox.start(Job(("-",), environment, content, beside.reach, memory, _SECONDS)).wait()
+    job = Job(("-c", _FROM_STDIN, path), {**CREDENTIALS, **environment}, content, beside.reach, memory, _SECONDS)
+    outcome = session.sandbox.start(job).wait()
     if outcome is None:
         raise AssertionError
     passed = outcome.ended == "exited" and outcome.code == 0
