@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from lamina.cli.invoke import Asked, make_command
+from lamina.cli.invoke import command, run
 from lamina.errors import RecipeError, UsageError
+from lamina.prove.invocation import Setting
+from lamina.prove.invoke import Function
 from lamina.prove.model import Sandbox
-from lamina.prove.session import Session, setting_of
+from lamina.prove.trial import load
 
 RECIPE = """
 name = "churn"
 requirements = ["six"]
+artefacts = ["layer", "function"]
 
 [[target]]
 python = "cp311"
@@ -50,12 +52,14 @@ EVENTS = {
     "bad": ({}, {"status": 400, "body": {"error": {"$contains": "age"}}}),
 }
 Invoke = Callable[..., int]
+Send = Callable[..., int]
 
 
 @pytest.fixture
-def invoke(tmp_path: Path, plain: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Invoke:
-    """The command in a project of its own, whose sandbox is a plain process."""
+def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
+    """The command, in a project of its own."""
     (tmp_path / "recipes").mkdir()
+    (tmp_path / "task").mkdir(exist_ok=True)
     (tmp_path / "recipes" / "churn.toml").write_text(RECIPE)
     (tmp_path / "task" / "handler.py").write_text(HANDLER)
     (tmp_path / "events").mkdir()
@@ -64,20 +68,22 @@ def invoke(tmp_path: Path, plain: Sandbox, monkeypatch: pytest.MonkeyPatch) -> I
         (tmp_path / "events" / f"{name}.expect.json").write_text(json.dumps(expected))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LAMINA_CACHE", str(tmp_path / "cache"))
-
-    def opened(asked: Asked) -> Session:
-        assert asked.recipe.function is not None
-        setting = setting_of(asked.recipe, asked.recipe.function, asked.target.runtime.name)
-        return Session(plain, setting, {}, os.environ)
-
-    command = make_command(opened)
     return lambda *arguments: command.main(list(arguments), standalone_mode=False)
 
 
+@pytest.fixture
+def send(plain: Sandbox, invoke: Invoke) -> Iterator[Send]:
+    """Send events to the function of the project."""
+    assert invoke
+    setting = Setting("churn", "handler.lambda_handler", 2**28, 5, "python3.11", {"STAGE": "test"})
+    with Function(plain, setting) as function:
+        yield lambda *names, as_json=False: run(function, [load(Path(name), name) for name in names], as_json=as_json)
+
+
 def test_the_recipes_events_are_sent_and_held_against_what_is_expected(
-    invoke: Invoke, capsys: pytest.CaptureFixture[str]
+    send: Send, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert invoke("churn") == 0
+    assert send("events/good.json", "events/bad.json") == 0
     out, err = capsys.readouterr()
     first, second = (json.loads(line) for line in out.splitlines())
     assert first == {"statusCode": 200, "body": '{"probability": 0.41}'}
@@ -90,33 +96,31 @@ def test_the_recipes_events_are_sent_and_held_against_what_is_expected(
 
 
 def test_an_answer_that_is_not_as_expected_is_told(
-    invoke: Invoke, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    send: Send, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "old.json").write_text('{"age": 170}')
     (tmp_path / "old.expect.json").write_text(json.dumps(EVENTS["good"][1]))
-    assert invoke("churn", "--event", "old.json") == 1
+    assert send("old.json") == 1
     assert capsys.readouterr().err.splitlines()[-1] == "error: old.json: answer.body.probability: 1.7 is not in [0, 1]"
 
 
-def test_an_error_of_the_function_is_told(
-    invoke: Invoke, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"age": -1}')))
-    assert invoke("churn", "--event", "-") == 1
+def test_an_error_of_the_function_is_told(send: Send, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "minus.json").write_text('{"age": -1}')
+    assert send("minus.json") == 1
     out, err = capsys.readouterr()
     assert json.loads(out)["errorType"] == "ValueError"
     place = f'File "{tmp_path}/task/handler.py", line 8, in lambda_handler'
     assert err.splitlines()[-2:] == [
-        f"error: standard input: handler.lambda_handler raised ValueError: no such age ({place})",
+        f"error: minus.json: handler.lambda_handler raised ValueError: no such age ({place})",
         "  The log has the whole traceback.",
     ]
     (tmp_path / "none.json").write_text('{"age": -1}')
     (tmp_path / "none.expect.json").write_text('{"error": {"errorType": "ValueError"}}')
-    assert invoke("churn", "--event", "none.json") == 0
+    assert send("none.json") == 0
 
 
-def test_json_for_machines(invoke: Invoke, capsys: pytest.CaptureFixture[str]) -> None:
-    assert invoke("churn", "--json") == 0
+def test_json_for_machines(send: Send, capsys: pytest.CaptureFixture[str]) -> None:
+    assert send("events/good.json", "events/bad.json", as_json=True) == 0
     out, err = capsys.readouterr()
     first, second = json.loads(out)
     assert err == ""
@@ -154,11 +158,11 @@ places = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(places)
 from lamina.cli.invoke import serve
 from lamina.prove.invocation import Setting
-from lamina.prove.session import Session
+from lamina.prove.invoke import Function
 task, client = Path(sys.argv[2]), Path(sys.argv[3])
 setting = Setting("pid", "handler.lambda_handler", 2**28, 20, "python3.11")
-with Session(places.Plain(task, [task, client]), setting, {}, os.environ) as session:
-    code = serve(session, 0)
+with Function(places.Plain(task, [task, client]), setting) as function:
+    code = serve(function, 0)
 sys.exit(code)
 """
 
@@ -183,3 +187,23 @@ def test_it_serves_until_it_is_interrupted_and_leaves_nothing_running(tmp_path: 
     assert [line.split()[0] for line in err.splitlines()] == ["Ctrl-C", "START", "END", "REPORT", "ended"]
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
+
+
+@pytest.mark.usefixtures("index", "invoke")
+def test_what_was_built_is_called_where_lambda_has_it(
+    lamina: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    for step in ("lock", "build"):
+        done = lamina(step, "churn", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    done = lamina("invoke", "churn", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    first, second = json.loads(done.stdout)
+    assert first["answer"] == {"statusCode": 200, "body": '{"probability": 0.41}'}
+    assert first["log"][1] == "event of test False"
+    assert second["passed"]
+    (tmp_path / "minus.json").write_text('{"age": -1}')
+    done = lamina("invoke", "churn", "--event", "minus.json", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "error: minus.json: handler.lambda_handler raised ValueError: no such age" in done.stderr
+    assert lamina("invoke", "churn", "--event", "gone.json", cwd=tmp_path).returncode == 2

@@ -10,11 +10,8 @@ from pathlib import Path
 import pytest
 
 from lamina.errors import MissingToolError, RecipeError
-from lamina.prove.invocation import Setting
 from lamina.prove.invoke import Function
-from lamina.prove.model import Sandbox
 from lamina.prove.s3 import LoopbackS3
-from lamina.prove.session import Session
 
 SOURCE = """
 import boto3, os
@@ -79,18 +76,3 @@ def test_a_file_that_is_not_there_is_told_and_no_server_stays(aws: Path, tmp_pat
     with pytest.raises(RecipeError) as caught:
         LoopbackS3({"models/model.pkl": gone}, {**os.environ, "PYTHONPATH": str(aws)})
     assert caught.value.message == f'proof.s3."models/model.pkl": {gone}: No such file or directory'
-
-
-def test_a_session_brings_the_s3_of_its_function_and_ends_it(plain: Sandbox, aws: Path, tmp_path: Path) -> None:
-    (tmp_path / "task" / "handler.py").write_text(SOURCE)
-    (tmp_path / "model.pkl").write_bytes(b"weights")
-    setting = Setting("reads", "handler.lambda_handler", 2**28, 20, "python3.11", {"STAGE": "test"})
-    objects = {"models/model.pkl": tmp_path / "model.pkl"}
-    with Session(plain, setting, objects, {**os.environ, "PYTHONPATH": str(aws)}) as session:
-        done = session.invoke(b'{"key": "model.pkl"}')
-        assert json.loads(done.payload)["size"] == 7
-        assert session.s3 is not None
-        assert session.s3.get("models/out/upper copy.txt") == b"WEIGHTS"
-        assert session.setting.environment["STAGE"] == "test"
-    with pytest.raises(MissingToolError):
-        session.s3.names("models")
