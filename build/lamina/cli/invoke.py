@@ -73,8 +73,9 @@ def command(
         raise UsageError("--serve excludes --event and --json", hint="Send events to the port that is served.")
     store = common.open_store()
     [(project, recipe, targets)] = common.chosen([recipe_name], wanted, store, everything=False)
-    if recipe.function is None:
-        raise UsageError(f"{recipe.name} has no function", hint="Add [function] with handler and source to it.")
+    if recipe.function is None or "function" not in recipe.artefacts:
+        hint = 'Give it [function] with handler and source, and "function" in artefacts; then build it.'
+        raise UsageError(f"{recipe.name} emits no function", hint=hint)
     if len(targets) > 1:
         choice = " or ".join(f"--target {target.name}" for target in targets)
         raise UsageError(f"{recipe.name} has {len(targets)} targets", hint=f"Say for which one: {choice}.")

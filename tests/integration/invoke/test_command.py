@@ -145,6 +145,10 @@ def test_usage_is_told_before_anything_runs(invoke: Invoke, tmp_path: Path) -> N
         RecipeError, match=r"^events/bad\.expect\.json: stauts: unknown key; did you mean \"status\"\?$"
     ):
         invoke("churn")
+    recipe = tmp_path / "recipes" / "churn.toml"
+    recipe.write_text(RECIPE.replace('"layer", "function"', '"layer"'))
+    with pytest.raises(UsageError, match=r"^churn emits no function$"):
+        invoke("churn")
     with pytest.raises(UsageError, match=r"^--serve excludes --event and --json$"):
         invoke("churn", "--serve", "0", "--json")
 
