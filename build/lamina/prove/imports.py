@@ -101,7 +101,7 @@ def _round(sandbox: Sandbox, names: Sequence[str], memory: int | None, seconds: 
     told = outcome.stderr.decode(errors="replace").strip().splitlines()
     last = told[-1] if told else "the process that imports ended"
     found = {name: Import(name, passed=False, message=last) for name in names}
-    passed = {}
+    passed: dict[str, Import] = {}
     for line in outcome.stdout.splitlines():
         try:
             one = msgspec.json.decode(line, type=Import)
