@@ -118,7 +118,7 @@ def test_where_it_runs_is_told(namespaces: HostSandbox) -> None:
     assert (where.isolated, where.how) == (True, "namespaces")
     assert where.glibc >= (2, 17)
     assert where.python.startswith("{}.{}.".format(*sys.version_info))
-    assert ": not Lambda" in machine.sentence(where, _target().runtime)
+    assert ": not Lambda" in machine.place(where, _target().runtime)
 
 
 def test_a_plain_process_says_so(plain: HostSandbox) -> None:

@@ -18,22 +18,21 @@ def _runtime(name: str) -> Runtime:
 
 
 def test_what_is_newer_than_the_runtime_is_named() -> None:
-    assert machine.sentence(DEBIAN, _runtime("python3.11")) == (
-        "passed on Debian GNU/Linux 12, glibc 2.36: not Lambda; newer there: glibc 2.36 (Lambda: 2.26), "
-        "SQLite 3.40.1 (Lambda: 3.7.17), OpenSSL 3.0.15 (Lambda: 1.1.1)"
+    assert machine.place(DEBIAN, _runtime("python3.11")) == (
+        "Debian GNU/Linux 12, glibc 2.36, SQLite 3.40.1, OpenSSL 3.0.15, CPython 3.11.7, namespaces: not Lambda; "
+        "newer than the runtime's: glibc 2.36 (Lambda: 2.26), SQLite 3.40.1 (Lambda: 3.7.17), "
+        "OpenSSL 3.0.15 (Lambda: 1.1.1)"
     )
 
 
 def test_only_as_many_numbers_count_as_the_facts_have() -> None:
-    assert machine.sentence(DEBIAN, _runtime("python3.12")) == (
-        "passed on Debian GNU/Linux 12, glibc 2.36: not Lambda; newer there: glibc 2.36 (Lambda: 2.34)"
-    )
+    assert machine.newer(DEBIAN, _runtime("python3.12")) == ("glibc 2.36 (Lambda: 2.34)",)
 
 
-def test_a_plain_process_is_told() -> None:
+def test_what_the_interpreter_lacks_is_left_out() -> None:
     where = DEBIAN._replace(glibc=(2, 26), sqlite=(), openssl=(1, 0), isolated=False, how="plain process")
-    assert machine.sentence(where, _runtime("python3.11")) == (
-        "passed on Debian GNU/Linux 12, glibc 2.26: not Lambda; not isolated (plain process)"
+    assert machine.place(where, _runtime("python3.11")) == (
+        "Debian GNU/Linux 12, glibc 2.26, OpenSSL 1.0, CPython 3.11.7, plain process: not Lambda"
     )
 
 
