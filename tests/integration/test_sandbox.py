@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from lamina.errors import MissingToolError
-from lamina.prove import imports, interpreters, machine, stage
+from lamina.prove import imports, interpreters, machine, stage, supervised
 from lamina.prove.model import Job, Outcome, Stage
 from lamina.prove.sandbox import HostSandbox, open_sandbox
 from lamina.store import Store
@@ -252,7 +252,7 @@ print(size)
 
 
 def test_a_port_that_may_be_reached_is_reached(sandbox: HostSandbox, echo: int) -> None:
-    outcome = _run(sandbox, _CONNECT.format(port=echo), reach=[echo])
+    outcome = _run(sandbox, _CONNECT.format(port=echo), reach=[echo, echo])
     assert outcome.stdout == b"3000000\n", outcome.stderr.decode()
 
 
@@ -422,6 +422,18 @@ def test_an_import_sees_nothing_of_another(tmp_path: Path, staged: Stage) -> Non
         assert [one.passed for one in imports.run_imports(sandbox, ["one", "two", "one"])] == [True, True]
 
 
+def test_an_interpreter_that_hangs_is_none(staged: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervised, "_SLOWEST_START", 0.3)
+    monkeypatch.setattr(supervised, "_GRACE", 0.3)
+    hanging = tmp_path / "bin" / "python"
+    hanging.parent.mkdir()
+    hanging.write_text("#!/bin/sh\nexec sleep 14142.13\n")
+    hanging.chmod(0o755)
+    with pytest.raises(MissingToolError, match="no job can be run with it: its supervisor ended, or did not start"):
+        open_sandbox(staged._replace(interpreter=hanging), _target().runtime)
+    assert not _processes("14142.13")
+
+
 def test_without_function_and_layer_there_is_an_empty_folder(staged: Stage) -> None:
     with open_sandbox(staged._replace(opt=None, task=None), _target().runtime) as sandbox:
         assert _told(sandbox, "__import__('os').listdir('.')") == []
@@ -432,7 +444,9 @@ def test_an_interpreter_that_does_not_run_is_told(staged: Stage, tmp_path: Path)
     broken.parent.mkdir()
     broken.write_text("#!/bin/sh\necho broken >&2\nexit 3\n")
     broken.chmod(0o755)
-    with pytest.raises(MissingToolError, match="no job can be run with it: its supervisor ended: broken"):
+    with pytest.raises(
+        MissingToolError, match="no job can be run with it: its supervisor ended, or did not start: broken"
+    ):
         open_sandbox(staged._replace(interpreter=broken), _target().runtime)
 
 

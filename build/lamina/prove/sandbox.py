@@ -106,7 +106,7 @@ class HostSandbox:
             "uid": _UID,
             "gid": _GID,
             "listen": way.isolated,
-            "ports": list(job.reach),
+            "ports": list(dict.fromkeys(job.reach)),
         }
         running = Supervised(
             way.supervisor,

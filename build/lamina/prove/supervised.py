@@ -33,6 +33,9 @@ _PERIOD = 0.01
 #: How long a job may take to end once it is killed, in seconds, before its supervisor is.
 _GRACE = 3.0
 
+#: How long the supervisor may take to start a job, in seconds; an interpreter that hangs is none.
+_SLOWEST_START = 60.0
+
 _ROOM = socket.CMSG_SPACE(4) if hasattr(socket, "CMSG_SPACE") else 0
 
 
@@ -151,16 +154,19 @@ class Supervised:
             pipe.write(content)
 
     def _await_start(self) -> None:
+        self._control.settimeout(_SLOWEST_START)
         while True:
             messages = self._receive()
-            for message in messages or [{"failed": "its supervisor ended"}]:
+            for message in messages or [{"failed": "its supervisor ended, or did not start"}]:
                 if "failed" in message:
-                    self._process.wait(_GRACE)
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        self._process.wait(_GRACE)
                     self._err.thread.join(_GRACE)
                     told = self._err.content().decode(errors="replace").strip().splitlines()
                     raise FailedToEnterError(": ".join([str(message["failed"]), *told[-1:]]))
             if any("started" in message for message in messages):
                 self._last = next((message for message in messages if "ended" in message), {})
+                self._control.settimeout(None)
                 return
 
     def _receive(self) -> list[dict[str, Any]]:
