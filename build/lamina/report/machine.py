@@ -164,12 +164,14 @@ def render(value: object) -> str:
 
 def schema() -> dict[str, Any]:
     """One schema for all commands: ``properties`` names each command's output."""
-    from lamina.report.diff import Difference  # a build prints none of it
+    from lamina.prove.trial import Trial  # a build prints none of these two
+    from lamina.report.diff import Difference
 
     types = {
         "build": list[Build],
         "audit": Audit,
         "prove": list[Proven],
+        "invoke": list[Trial],
         "lock": list[Lock],
         "explain": list[Explain],
         "cache info": Cache,
