@@ -61,7 +61,7 @@ def cli() -> None:
     A recipe is a TOML file in recipes/; its lock stands in recipes/locks/, what is built goes to dist/.
 
     \b
-    Exit codes: 0 fine, 1 error findings or a stale lock, 2 usage or recipe, 3 no resolution,
+    Exit codes: 0 fine, 1 error findings, a failed proof or a stale lock, 2 usage or recipe, 3 no resolution,
     4 index, network, integrity or an unsafe wheel, 5 the machine lacks something, 130 interrupted.
     """
 
