@@ -224,7 +224,7 @@ def test_packages_get_one_note_a_module() -> None:
             "missing-import",
             "note",
             "python/pkg/__init__.py",
-            "No module named 'absent': pkg imports it in python/pkg/__init__.py, as do 2 more of its files, "
+            "No module named 'absent': pkg imports it in python/pkg/__init__.py, as do 2 of its other files, "
             "outside of try",
             "Where the function uses this part of pkg, add absent to the recipe's requirements.",
         )
