@@ -237,7 +237,9 @@ def _hint(missing: _Missing, finder: _Finder) -> str:
 
 def _note(owner: str, note: _Noted, modules: Modules) -> Finding:
     missing = note.missing
-    times = {1: "", 2: ", as does one more of its files"}.get(note.files, f", as do {note.files - 1:,} of its other files")
+    times = {1: "", 2: ", as does one more of its files"}.get(
+        note.files, f", as do {note.files - 1:,} of its other files"
+    )
     top = missing.name.partition(".")[0]
     last = removed(top, modules.python)
     why = f" (CPython has it up to {last})" if last else ""
