@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from lamina.cli import common
+from lamina.errors import MissingToolError
 from lamina.project import Order, order
 from lamina.report import machine
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from lamina.index import Indexes
     from lamina.part.library import Fetch
     from lamina.progress import Progress
+    from lamina.prove.run import Result
+    from lamina.prune.model import Decision
     from lamina.store import Store
     from lamina.target import Target
 
@@ -57,7 +60,7 @@ def command(
     store = common.open_store()
     progress = common.TerminalProgress(quiet=quiet)
     rows: list[machine.Proven] = []
-    passed = True
+    lacking = 0
     try:
         for project, recipe, targets in common.chosen(recipes, wanted, store, everything=everything, output=output):
             workshop = common.workshop(project, recipe, links, store, progress, offline=offline)
@@ -65,14 +68,16 @@ def command(
             indexes = partial(common.indexes_of, project, recipe, links)
             for target in provable(targets, recipe.name, asked=bool(wanted)):
                 ordered = workshop.fulfil(order(project, recipe, target))
-                row = prove(ordered, store, fetch, indexes, progress, offline=offline, show=not as_json)
-                rows.append(row)
-                passed = passed and row.passed
+                try:
+                    rows.append(prove(ordered, store, fetch, indexes, progress, offline=offline, show=not as_json))
+                except MissingToolError as error:  # another target may run here
+                    common.show(error)
+                    lacking = error.exit_code
     finally:
         progress.close()
     if as_json:
         click.echo(machine.render(rows))
-    return 0 if passed else 1
+    return lacking if all(row.passed for row in rows) else 1
 
 
 def provable(targets: Sequence[Target], name: str, *, asked: bool) -> list[Target]:
@@ -105,39 +110,65 @@ def prove(
 ) -> machine.Proven:
     """Run the proofs of one order, print each as it ends, and write them into the manifests."""
     from lamina.planner import Planner
+    from lamina.prove.run import not_run, record
     from lamina.prove.run import prove as run_proofs
-    from lamina.prove.run import record
     from lamina.prove.session import Means, open_session
+
+    def decisions() -> Iterable[Decision]:
+        _, said = Planner(ordered, store, fetch, progress).decisions()
+        return (decision for part in said for decision in part)
 
     means = Means(store, fetch, indexes, os.environ, progress, offline)
     results = []
     with open_session(ordered, means) as session:
-        _, said = Planner(ordered, store, fetch, progress).decisions()
-        decisions = [decision for part in said for decision in part]
         if show:
             click.echo(f"{ordered.recipe.name} for {ordered.target.name}")
         for result in run_proofs(session, decisions, os.environ, progress):
             results.append(result)
             if show:
-                _show(result.proof.kind, result.proof.detail, result.lines, result.notes, passed=result.proof.passed)
+                _show(result)
         record(session, results)
+        notes = (*(note for result in results for note in result.notes), *not_run(session))
+        written = [emitted.report for emitted in (session.layer, session.function) if emitted is not None]
+    failed = sum(not result.proof.passed for result in results)
     if show:
-        click.echo(f"  ran on {results[0].proof.where}")
+        _echo("where  ", results[0].proof.where)
+        for note in not_run(session):
+            _echo("note   ", note)
+        came = f"{failed} of {len(results)} proofs failed" if failed else f"{len(results)} proofs passed"
+        _echo("proofs ", f"{came}; in {' and '.join(map(ordered.project.shown, written))}")
     return machine.Proven(
         name=ordered.recipe.name,
         target=ordered.target.name,
-        passed=all(result.proof.passed for result in results),
+        passed=not failed,
         proofs=tuple(result.proof for result in results),
-        notes=tuple(note for result in results for note in result.notes),
+        notes=notes,
     )
 
 
-def _show(kind: str, detail: str, lines: Sequence[str], notes: Sequence[str], *, passed: bool) -> None:
+def _show(result: Result) -> None:
     from lamina.report.findings import printable
 
-    word = click.style("passed", fg="green") if passed else click.style("failed", fg="red", bold=True)
-    click.echo(f"  {word}  {kind}: {printable(detail)}")
-    for line in lines:
+    proof = result.proof
+    word = click.style("passed", fg="green") if proof.passed else click.style("failed", fg="red", bold=True)
+    _echo(f"{word} ", f"{proof.kind}: {proof.detail}")
+    for line in result.lines:  # of a traceback or a log: as they are
         click.echo(f"    {printable(line)}")
-    for note in notes:
-        click.echo(f"  note: {printable(note)}")
+    for note in result.notes:
+        _echo("note   ", note)
+
+
+def _echo(word: str, text: str) -> None:
+    """A line that begins with a word, as wide as the terminal; what follows stands below its first line's text."""
+    for at, line in enumerate(_wrapped(text, 11)):
+        click.echo(f"  {word if not at else ' ' * 7}  {line}")
+
+
+def _wrapped(text: str, beside: int) -> Iterator[str]:
+    import textwrap
+    from shutil import get_terminal_size
+
+    from lamina.report.findings import printable
+
+    width = max(60, get_terminal_size((100, 24)).columns) - beside
+    yield from textwrap.wrap(printable(text), width, break_long_words=False, break_on_hyphens=False)

@@ -1,4 +1,7 @@
-"""The proofs of one order, in their order: imports, the script, the events; and how the manifests tell of them."""
+"""The proofs of one order, in their order: imports, the script, the events; and how the manifests tell of them.
+
+All files that the recipe names for them are read before anything runs.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import msgspec
 
 from lamina.emit import manifest as manifests
 from lamina.emit.manifest import Proof
+from lamina.errors import IntegrityError, RecipeError
 from lamina.files import put
 from lamina.prove.imports import prove as judge
 from lamina.prove.imports import run_imports
@@ -18,26 +22,36 @@ from lamina.prove.machine import place
 from lamina.prove.model import Job
 from lamina.prove.report_line import max_memory
 from lamina.prove.tops import top_levels
+from lamina.prove.trial import Event, load
 from lamina.prove.trial import judge as judge_event
-from lamina.prove.trial import load
+from lamina.recipe.spelling import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from lamina.progress import Progress
-    from lamina.prove.imports import Import
     from lamina.prove.invocation import Invocation
-    from lamina.prove.session import Session
+    from lamina.prove.session import Emitted, Session
     from lamina.prune.model import Decision
 
 #: Bytes and seconds for imports and the script where the recipe has no function that states them.
 _MEMORY = 10_240 * 1024**2
 _SECONDS = 300.0
-#: A first answer that takes longer is worth a word: compiling is the larger part of it.
+#: A first answer that takes longer (seconds), and a function that takes more (MB), are worth a word: issue 5.
 _SLOW = 3.0
+_LARGE = 200
+#: Runs what comes on standard input as the main module, under its own name and with its lines in tracebacks.
+_RUN = """
+def _run():
+    import linecache, sys
+    name, text = sys.argv[1], sys.stdin.buffer.read()
+    sys.argv = [name]
+    linecache.cache[name] = len(text), None, text.decode(errors="replace").splitlines(True), name
+    exec(compile(text, name, "exec"), globals())
+_run()
+"""
 _FRAMES = 3
-#: Runs what stands on standard input under the name that follows.
-_FROM_STDIN = "import sys; exec(compile(sys.stdin.buffer.read(), sys.argv[1], 'exec'))"
 _LAST_LINES = 12
 
 
@@ -50,53 +64,126 @@ class Result(NamedTuple):
     of_function: bool = False
 
 
+class _Stated(NamedTuple):
+    """What the recipe names to be run, read."""
+
+    script: bytes | None
+    events: tuple[Event, ...]
+
+
 def prove(
-    session: Session, decisions: Iterable[Decision], environment: Mapping[str, str], progress: Progress
+    session: Session, decisions: Callable[[], Iterable[Decision]], environment: Mapping[str, str], progress: Progress
 ) -> Iterator[Result]:
     """Run every proof that the recipe states, and the imports of all that the layer ships; yield each as it ends.
 
-    ``environment`` is that of this process, for the loopback S3.
+    ``decisions`` are those of pruning, asked for where an import fails. ``environment`` is that of this process, for
+    the loopback S3.
+
+    Raises:
+        RecipeError: a file that the recipe names is not there, or not what it must be; nothing has run then.
+        UsageError: an event is not JSON, or too large; nothing has run then.
+        MissingToolError: there is no server for the objects of ``[proof.s3]``.
     """
     recipe = session.order.recipe
+    stated = _read(session)
     where = place(session.sandbox.where, session.order.target.runtime)
     progress.stage(f"proving {session.order.name}")
     yield _imports(session, where, decisions)
     with services(session, environment) as beside:
-        if recipe.proof.script is not None:
-            yield _script(session, where, recipe.proof.script, beside)
-        if session.function is not None and recipe.function is not None and recipe.function.events:
+        if recipe.proof.script is not None and stated.script is not None:
+            yield _script(session, where, recipe.proof.script, stated.script, beside)
+        if session.function is not None and stated.events:
             with Function(session.sandbox, setting_of(session, beside)) as function:
-                for path in recipe.function.events:
-                    yield _event(session, where, function, path)
+                for event in stated.events:
+                    yield _event(where, function, event)
+
+
+def not_run(session: Session) -> Iterator[str]:
+    """What the recipe states no proof of, in sentences."""
+    recipe = session.order.recipe
+    if recipe.function is None and recipe.proof.script is None:
+        yield "nothing but imports was run: the recipe has no [proof] script and no [function]"
+    elif session.function is None and recipe.function is not None:
+        yield 'the function was not run: "function" is not in the artefacts of the recipe'
+    elif recipe.function is not None and not recipe.function.events:
+        yield "the function was not run: [function] names no events"
 
 
 def record(session: Session, results: Sequence[Result]) -> None:
-    """Write what ran into the manifests; proofs of an earlier run give way."""
+    """Write what ran into the manifests; proofs of an earlier run give way.
+
+    Those of the function name the layer that it ran with, which may be another one later.
+
+    Raises:
+        IntegrityError: an artefact was built anew meanwhile; what ran is not what stands there.
+    """
     for emitted, of_function in ((session.layer, False), (session.function, True)):
-        if emitted is not None:
-            proofs = tuple(result.proof for result in results if result.of_function == of_function)
-            put(emitted.report, manifests.render(msgspec.structs.replace(emitted.manifest, proofs=proofs)))
+        if emitted is None:
+            continue
+        now = manifests.read(emitted.report)
+        if now is None or now.sha256 != emitted.manifest.sha256:
+            raise IntegrityError(
+                f"{session.order.project.shown(emitted.path)}: was built anew while it was proven",
+                hint=f"What ran is gone, so nothing was written; prove it again: "
+                f"lamina prove {session.order.recipe.name}",
+            )
+        proofs = [result.proof for result in results if result.of_function == of_function]
+        if of_function:
+            proofs = [_with_layer(proof, session.layer) for proof in proofs]
+        put(emitted.report, manifests.render(msgspec.structs.replace(now, proofs=tuple(proofs))))
 
 
-def _imports(session: Session, where: str, decisions: Iterable[Decision]) -> Result:
+def _with_layer(proof: Proof, layer: Emitted) -> Proof:
+    detail = f"{proof.detail}; with {layer.path.name}, sha256 {layer.manifest.sha256}"
+    return msgspec.structs.replace(proof, detail=detail)
+
+
+def _read(session: Session) -> _Stated:
+    """Everything that the recipe names; what is not there is told together, before anything runs."""
+    order = session.order
+    recipe, root = order.recipe, order.project.root
+    events = recipe.function.events if recipe.function is not None and session.function is not None else ()
+    named: list[tuple[str, str]] = [("proof.script", recipe.proof.script)] if recipe.proof.script is not None else []
+    named += [(f'proof.s3."{name}"', path) for name, path in recipe.proof.s3.items()]
+    named += [(f"function.events[{at}]", path) for at, path in enumerate(events)]
+    missing = [
+        f"{order.project.where}: {key}: {path}: there is no such file"
+        for key, path in named
+        if not (root / path).is_file()
+    ]
+    if missing:
+        raise RecipeError("\n".join(missing), hint=f"Paths are relative to the project's root, {root}.")
+    script = recipe.proof.script
+    return _Stated(
+        None if script is None else _bytes(root / script, f"{order.project.where}: proof.script: {script}"),
+        tuple(load(root / path, path) for path in events),
+    )
+
+
+def _bytes(path: Path, where: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RecipeError(f"{where}: {error.strerror}", hint="Make it readable, or name another file.") from error
+
+
+def _imports(session: Session, where: str, decisions: Callable[[], Iterable[Decision]]) -> Result:
     """Each declared import and each top-level package of the layer, in a process of its own."""
     recipe = session.order.recipe
     paths = _shipped(session)
     names = list(dict.fromkeys((*recipe.proof.imports, *top_levels(paths))))
     memory = recipe.function.memory if recipe.function is not None else _MEMORY
 
-    def untouched(doubtful: Sequence[str]) -> Sequence[Import]:
-        with session.unpruned() as sandbox:
-            return run_imports(sandbox, doubtful, memory=memory)
-
     found = run_imports(session.sandbox, names, memory=memory)
-    judged = judge(found, recipe.proof.imports, decisions, untouched)
+    said = () if all(one.passed for one in found) else decisions()
+    judged = judge(found, recipe.proof.imports, said, session.unpruned)
     failed = [one for one in judged if one.verdict == "failed"]
     lines: list[str] = []
     for one in failed:
         lines.append(f"{one.imported.name}: {one.imported.what()}")
         lines += [f"  {frame}" for frame in one.imported.frames[-_FRAMES:]]
-        lines += [f"  {one.because}"] if one.because else []
+        because = one.because or _omitted(session, one.imported.missing)
+        lines += [f"  {because}"] if because else []
     notes = [
         f"{one.imported.name} does not import from its untouched wheel either: {one.imported.what()}"
         for one in judged
@@ -118,7 +205,16 @@ def _shipped(session: Session) -> list[str]:
         return archive.namelist()
 
 
-def _script(session: Session, where: str, path: str, beside: Services) -> Result:
+def _omitted(session: Session, missing: str) -> str:
+    """What the recipe says of leaving the package of a missing module out; empty where it does not."""
+    top = canonical(missing.partition(".")[0])
+    for omit in session.order.recipe.omit:
+        if canonical(omit.name) == top:
+            return f"{omit.name} is not shipped, by omit of the recipe: {omit.reason}"
+    return ""
+
+
+def _script(session: Session, where: str, path: str, content: bytes, beside: Services) -> Result:
     """The recipe's script, on standard input of the interpreter: it stands in no artefact.
 
     It sees what the function sees and nothing of the project: what else it needs comes from ``[proof.s3]``.
@@ -126,8 +222,7 @@ def _script(session: Session, where: str, path: str, beside: Services) -> Result
     function = session.order.recipe.function
     environment = setting_of(session, beside).environment if function is not None else beside.environment
     memory = function.memory if function is not None else _MEMORY
-    content = session.order.project.root.joinpath(path).read_bytes()
-    job = Job(("-c", _FROM_STDIN, path), {**CREDENTIALS, **environment}, content, beside.reach, memory, _SECONDS)
+    job = Job(("-c", _RUN, path), {**CREDENTIALS, **environment}, content, beside.reach, memory, _SECONDS)
     outcome = session.sandbox.start(job).wait()
     if outcome is None:
         raise AssertionError
@@ -138,8 +233,7 @@ def _script(session: Session, where: str, path: str, beside: Services) -> Result
     return Result(Proof("script", where, passed, detail), () if passed else tuple(said[-_LAST_LINES:]))
 
 
-def _event(session: Session, where: str, function: Function, path: str) -> Result:
-    event = load(session.order.project.root / path, path)
+def _event(where: str, function: Function, event: Event) -> Result:
     done = function.invoke(event.data)
     trial = judge_event(event, done, function.setting)
     lines: tuple[str, ...] = ()
@@ -147,14 +241,24 @@ def _event(session: Session, where: str, function: Function, path: str) -> Resul
         explained = (trial.message, trial.hint) if trial.error_type else trial.mismatches
         lines = (*filter(None, explained), *done.logs.splitlines()[-_LAST_LINES:])
     init = f"{done.init_seconds:.2f} s to start, " if done.init_seconds is not None else ""
-    figures = f"{init}{done.seconds * 1000:.0f} ms, {max_memory(done, function.setting)} MB"
-    detail = f"{path}: {'as expected' if trial.passed else 'not as expected'}; {figures}"
-    return Result(Proof("event", where, trial.passed, detail), lines, tuple(_slow(done)), of_function=True)
+    memory = max_memory(done, function.setting)
+    detail = f"{event.where}: {'as expected' if trial.passed else 'not as expected'}; "
+    detail += f"{init}{done.seconds * 1000:.0f} ms, {memory} MB"
+    return Result(Proof("event", where, trial.passed, detail), lines, tuple(_costly(done, memory)), of_function=True)
 
 
-def _slow(done: Invocation) -> Iterator[str]:
-    if done.init_seconds is not None and (whole := done.init_seconds + done.seconds) > _SLOW:
+def _costly(done: Invocation, memory: int) -> Iterator[str]:
+    """By how much a first answer is beyond what a function should take, and what would help."""
+    if done.init_seconds is None or done.error is not None:
+        return
+    whole = done.init_seconds + done.seconds
+    if whole > _SLOW:
         yield (
             f"the first answer came after {whole:.2f} s, {whole - _SLOW:.2f} s above {_SLOW:g} s: /opt is read-only, "
             "so all modules are compiled at each cold start; bytecode in the layer would help"
+        )
+    if memory > _LARGE:
+        yield (
+            f"the first answer took {memory} MB, {memory - _LARGE} MB above {_LARGE} MB: "
+            "importing less before the first answer would help"
         )

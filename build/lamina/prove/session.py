@@ -13,10 +13,11 @@ from lamina.prove.interpreters import find
 from lamina.prove.model import Stage
 from lamina.prove.runtime_standin import standin
 from lamina.prove.sandbox import open_sandbox
-from lamina.prove.stage import Source, unpacked, wheels
+from lamina.prove.stage import Source, unpacked
+from lamina.prove.untouched import untouched
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from lamina.emit.manifest import Manifest
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from lamina.part.library import Fetch
     from lamina.progress import Progress
     from lamina.project import Order
+    from lamina.prove.imports import Import
     from lamina.prove.model import Sandbox
     from lamina.store import Store
 
@@ -41,13 +43,13 @@ class Emitted(NamedTuple):
 
 
 class Session(NamedTuple):
-    """The artefacts of one order, ready to run. ``unpruned`` opens the same with the wheels as they are."""
+    """The artefacts of one order, ready to run. ``unpruned`` imports names from the wheels as they are."""
 
     order: Order
     layer: Emitted
     function: Emitted | None
     sandbox: Sandbox
-    unpruned: Callable[[], contextlib.AbstractContextManager[Sandbox]]
+    unpruned: Callable[[Sequence[str]], Sequence[Import]]
 
 
 class Means(NamedTuple):
@@ -82,11 +84,11 @@ def open_session(order: Order, means: Means) -> Iterator[Session]:
     task = _unpacked(function, means.store) if function is not None else None
     stage = Stage(interpreter, runtime, _unpacked(layer, means.store), task)
 
-    def unpruned() -> contextlib.closing[Sandbox]:
-        means.progress.stage("unpacking the wheels as they are, to compare")
-        paths = dict(means.fetch(order.lock.wheels))
-        whole = unpacked(means.store, wheels(order.lock.wheels, paths, "python"))
-        return contextlib.closing(open_sandbox(stage._replace(opt=whole), order.target.runtime))
+    ask = untouched(stage, order.target.runtime, order.lock.wheels, means.fetch, store=means.store)
+
+    def unpruned(names: Sequence[str]) -> Sequence[Import]:
+        means.progress.stage("importing from the wheels as they are, to compare")
+        return ask(names)
 
     with contextlib.closing(open_sandbox(stage, order.target.runtime)) as sandbox:
         yield Session(order, layer, function, sandbox, unpruned)
