@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import click
@@ -66,8 +67,7 @@ def command(  # noqa: PLR0913 - one argument an option
     """
     store = common.open_store()
     progress = common.TerminalProgress(quiet=quiet)
-    from lamina.cli.prove import provable, prove  # whose own imports come with the first proof
-
+    proofs = _proofs() if proving else None
     today = dt.datetime.now(dt.UTC).date()
     failed = False
     outcomes = []
@@ -75,7 +75,7 @@ def command(  # noqa: PLR0913 - one argument an option
         for project, recipe, targets in common.chosen(recipes, wanted, store, everything=everything, output=output):
             workshop = common.workshop(project, recipe, links, store, progress, offline=offline)
             fetch = workshop.fetch(common.fetcher(project, recipe, links, store, progress, offline=offline))
-            proven_here = provable(targets, recipe.name, asked=bool(wanted)) if proving else []
+            here = proofs.provable(targets, recipe.name, asked=bool(wanted)) if proofs is not None else []
             for target in targets:
                 ordered = workshop.fulfil(order(project, recipe, target))
                 built = build(ordered, store=store, fetch=fetch, today=today, progress=progress)
@@ -83,9 +83,9 @@ def command(  # noqa: PLR0913 - one argument an option
                 failed = failed or built.failed
                 if not as_json:
                     _print(built, artefact)
-                if proving and not built.failed and target in proven_here:
+                if proofs is not None and not built.failed and target in here:
                     indexes = partial(common.indexes_of, project, recipe, links)
-                    proven = prove(ordered, store, fetch, indexes, progress, offline=offline, show=not as_json)
+                    proven = proofs.prove(ordered, store, fetch, indexes, progress, offline=offline, show=not as_json)
                     failed = failed or not proven.passed
                     built = _reread(built)
                 if as_json:
@@ -98,6 +98,13 @@ def command(  # noqa: PLR0913 - one argument an option
     if as_json:
         click.echo(machine.render(outcomes))
     return 1 if failed else 0
+
+
+def _proofs() -> ModuleType:
+    """The command that proves, which a build alone does not pay for."""
+    from lamina.cli import prove
+
+    return prove
 
 
 def _reread(built: Built) -> Built:
