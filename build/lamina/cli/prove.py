@@ -113,17 +113,18 @@ def prove(
     from lamina.prove.run import not_run, record
     from lamina.prove.run import prove as run_proofs
     from lamina.prove.session import Means, open_session
+    from lamina.report.text import plural
 
     def decisions() -> Iterable[Decision]:
         _, said = Planner(ordered, store, fetch, progress).decisions()
         return (decision for part in said for decision in part)
 
     means = Means(store, fetch, indexes, os.environ, progress, offline)
-    results = []
+    results: list[Result] = []
     with open_session(ordered, means) as session:
-        if show:
-            click.echo(f"{ordered.recipe.name} for {ordered.target.name}")
         for result in run_proofs(session, decisions, os.environ, progress):
+            if show and not results:
+                click.echo(f"{ordered.recipe.name} for {ordered.target.name}")
             results.append(result)
             if show:
                 _show(result)
@@ -135,7 +136,8 @@ def prove(
         _echo("where  ", results[0].proof.where)
         for note in not_run(session):
             _echo("note   ", note)
-        came = f"{failed} of {len(results)} proofs failed" if failed else f"{len(results)} proofs passed"
+        told = plural(len(results), "proof")
+        came = f"{failed} of {told} failed" if failed else f"{told} passed"
         _echo("proofs ", f"{came}; in {' and '.join(map(ordered.project.shown, written))}")
     return machine.Proven(
         name=ordered.recipe.name,

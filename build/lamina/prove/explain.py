@@ -20,7 +20,7 @@ def explain(missing: str, decisions: Iterable[Decision]) -> str:
     for decision in decisions:
         if decision.dropped and _is_it(decision.path.removeprefix("python/"), stem):
             by = _WORDS.get(decision.rule, f'by rule "{decision.rule}"')
-            reason = f": {decision.reason}" if decision.reason else ""
+            reason = f": {decision.reason}" if decision.reason and decision.rule not in _WORDS else ""
             return f"{missing} was dropped {by}{reason}"
     return ""
 

@@ -41,18 +41,25 @@ _SECONDS = 300.0
 #: A first answer that takes longer (seconds), and a function that takes more (MB), are worth a word: issue 5.
 _SLOW = 3.0
 _LARGE = 200
-#: Runs what comes on standard input as the main module, under its own name and with its lines in tracebacks.
+#: Runs what comes on standard input as the main module, under its own name and with its own lines in tracebacks only.
 _RUN = """
 def _run():
-    import linecache, sys
+    import linecache, sys, traceback
     name, text = sys.argv[1], sys.stdin.buffer.read()
     sys.argv = [name]
     linecache.cache[name] = len(text), None, text.decode(errors="replace").splitlines(True), name
-    exec(compile(text, name, "exec"), globals())
+    try:
+        exec(compile(text, name, "exec"), globals())
+    except Exception as error:
+        error = error.with_traceback(error.__traceback__.tb_next)
+        traceback.print_exception(error)
+        sys.exit(1)
 _run()
 """
 _FRAMES = 3
 _LAST_LINES = 12
+#: AWS's runtime client writes this before each error; it says nothing of the function.
+_OF_ANY_ERROR = "LAMBDA_WARNING: Unhandled exception."
 
 
 class Result(NamedTuple):
@@ -229,7 +236,7 @@ def _script(session: Session, where: str, path: str, content: bytes, beside: Ser
     passed = outcome.ended == "exited" and outcome.code == 0
     said = (outcome.stderr or outcome.stdout).decode(errors="replace").splitlines()
     ended = f"ended with exit code {outcome.code}" if outcome.ended == "exited" else f"was ended: {outcome.ended}"
-    detail = f"{path}: {'passed' if passed else ended}; {outcome.seconds:.2f} s, {outcome.peak // 1024**2} MiB"
+    detail = f"{path}: {ended}; {outcome.seconds:.2f} s, {outcome.peak // 1024**2} MiB"
     return Result(Proof("script", where, passed, detail), () if passed else tuple(said[-_LAST_LINES:]))
 
 
@@ -239,7 +246,8 @@ def _event(where: str, function: Function, event: Event) -> Result:
     lines: tuple[str, ...] = ()
     if not trial.passed:
         explained = (trial.message, trial.hint) if trial.error_type else trial.mismatches
-        lines = (*filter(None, explained), *done.logs.splitlines()[-_LAST_LINES:])
+        log = [line.replace("\t", "  ") for line in done.logs.splitlines() if _OF_ANY_ERROR not in line]
+        lines = (*filter(None, explained), *log[-_LAST_LINES:])
     init = f"{done.init_seconds:.2f} s to start, " if done.init_seconds is not None else ""
     memory = max_memory(done, function.setting)
     detail = f"{event.where}: {'as expected' if trial.passed else 'not as expected'}; "

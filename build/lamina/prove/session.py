@@ -7,7 +7,7 @@ import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.emit import manifest as manifests
-from lamina.errors import IntegrityError, UsageError
+from lamina.errors import FindingsError, IntegrityError, UsageError
 from lamina.function.build import stem
 from lamina.prove.interpreters import find
 from lamina.prove.model import Stage
@@ -69,6 +69,7 @@ def open_session(order: Order, means: Means) -> Iterator[Session]:
 
     Raises:
         UsageError: there is no artefact to run.
+        FindingsError: there is none because the build found errors.
         IntegrityError: a zip is not the one that its manifest describes.
         MissingToolError: this machine cannot run the target's binaries, or has no CPython of its version.
         IndexAccessError: what the runtime has beside the standard library cannot be fetched.
@@ -97,6 +98,13 @@ def open_session(order: Order, means: Means) -> Iterator[Session]:
 def _emitted(order: Order, name: str) -> Emitted:
     path = order.project.output / f"{name}.zip"
     manifest = manifests.read(path.with_suffix(".json"))
+    errors = [one for one in manifest.findings if one.severity == "error" and not one.accepted] if manifest else []
+    if manifest is not None and manifest.sha256 is None and errors:
+        found = ", ".join(dict.fromkeys(f"{one.code} in {one.path}" for one in errors))
+        raise FindingsError(
+            f"{order.project.shown(path)}: was not made, for errors that the build found: {found}",
+            hint=f"See what they mean: lamina build {order.recipe.name}",
+        )
     if manifest is None or manifest.sha256 is None or not path.is_file():
         raise UsageError(
             f"{order.project.shown(path)}: there is no such artefact to prove",
