@@ -1,0 +1,281 @@
+"""A job under way in a container: its output, its end and its connections, all from the one stream that leads there.
+
+The other end is :mod:`lamina.prove.inside.contain`. The engine closes the stream's far end when lamina dies, and the
+container ends by itself then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from lamina.prove.model import Ended, Outcome
+from lamina.prove.supervised import MOST_OUTPUT, FailedToEnterError
+
+#: Docker's own frames around what a container writes: which stream, and how many bytes follow. Source:
+#: https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Container/operation/ContainerAttach.
+_ENGINE_FRAME = struct.Struct("!B3xI")
+_ENGINE_STDERR = 2
+_FRAME = struct.Struct("!BII")
+_DATA, _END, _OPEN, _TELL = range(4)
+_IN, _OUT, _ERR, _FIRST_CONNECTION = 0, 1, 2, 16
+_CHUNK = 65536
+#: No frame of ours is larger than a read on the other side; an image that sends larger ones is not what it seems.
+_MOST_FRAME = 1 << 20
+_MOST_TOLD = 8192
+_GRACE = 5.0
+_SLOWEST_START = 60.0
+_KILLED = -9
+_ENDED: tuple[Ended, ...] = ("exited", "timeout", "memory", "stopped")
+
+
+class Stream(Protocol):
+    """The attached stream of a container: a socket, or a named pipe of Windows that behaves as one."""
+
+    def recv(self, size: int, /) -> bytes:
+        """What came, nothing at the end."""
+
+    def sendall(self, data: bytes, /) -> None:
+        """Send all of it."""
+
+    def close(self) -> None:
+        """Close it."""
+
+
+class Container(NamedTuple):
+    """What a job needs of its container: the stream, how to start it, how to have it ended and removed at once."""
+
+    stream: Stream
+    start: Callable[[], None]
+    remove: Callable[[], None]
+
+
+class _Kept:
+    """One output stream of the job, kept up to a limit."""
+
+    def __init__(self) -> None:
+        self._kept = bytearray()
+        self._more = 0
+
+    def add(self, chunk: bytes) -> None:
+        room = MOST_OUTPUT - len(self._kept)
+        self._kept += chunk[:room]
+        self._more += max(0, len(chunk) - room)
+
+    def content(self) -> bytes:
+        more = f"\n[{self._more:,} bytes more are not kept]\n".encode() if self._more else b""
+        return bytes(self._kept) + more
+
+
+class Contained:
+    """A job in a container; :class:`~lamina.prove.model.Running`.
+
+    ``order`` is what :mod:`lamina.prove.inside.contain` is told; of ``reach`` only it may open connections.
+
+    Raises:
+        FailedToEnterError: the container does not start, or not what runs jobs in it.
+    """
+
+    def __init__(
+        self, container: Container, order: Mapping[str, Any], stdin: bytes, reach: Collection[int], limit: float | None
+    ) -> None:
+        self._container, self._reach, self._limit = container, frozenset(reach), limit
+        self._sending = threading.Lock()
+        self._kept = {_OUT: _Kept(), _ERR: _Kept()}
+        self._said = _Kept()
+        self._peak = 0
+        self._seconds = 0.0
+        self._stopping = False
+        self._verdict: Ended = "exited"
+        # A container that ends without a word was killed.
+        self._last: dict[str, Any] = {"ended": _KILLED}
+        self._outer: set[socket.socket] = set()
+        self._failed = ""
+        self._sinks: dict[int, queue.SimpleQueue[bytes]] = {}
+        self._started, self._done = threading.Event(), threading.Event()
+        try:
+            container.start()
+            self._began = time.monotonic()
+            threading.Thread(target=self._read, daemon=True).start()
+            self._send(_TELL, 0, json.dumps(order).encode())
+            began = self._started.wait(_SLOWEST_START)
+        except BaseException:
+            self._abandon()
+            raise
+        if not began or self._failed:
+            self._abandon()
+            told = self._said.content().decode(errors="replace").strip().splitlines()
+            raise FailedToEnterError(": ".join(filter(None, (self._failed or "nothing answers", *told[-1:]))))
+        self._began = time.monotonic()
+        threading.Thread(target=self._feed, args=(_IN, stdin), daemon=True).start()
+        if limit is not None:
+            threading.Thread(target=self._guard, args=(limit,), daemon=True).start()
+
+    def wait(self, seconds: float | None = None) -> Outcome | None:
+        """What came of it, or ``None`` if it is still under way after so many seconds."""
+        return self._outcome() if self._done.wait(seconds) else None
+
+    def stop(self) -> Outcome:
+        """End it, with all processes that it started, and tell what came of it."""
+        if not self._done.is_set():
+            self._stopping = True
+            self._send(_TELL, 0, b"{}")
+            if not self._done.wait(_GRACE):
+                self._abandon()
+                self._done.wait(_GRACE)
+        return self._outcome()
+
+    def peak(self) -> int:
+        """The largest resident memory so far, in bytes."""
+        return self._peak
+
+    def output(self) -> tuple[bytes, bytes]:
+        """Standard output and standard error so far."""
+        return self._kept[_OUT].content(), self._kept[_ERR].content()
+
+    def _outcome(self) -> Outcome:
+        out, err = self.output()
+        code = self._last.get("ended") if self._verdict == "exited" else None
+        return Outcome(self._verdict, code, out, err, self._seconds, self._peak)
+
+    def _guard(self, limit: float) -> None:
+        """The container watches its deadline itself; one that does not is ended from here."""
+        if not self._done.wait(limit + _GRACE):
+            self._verdict = "timeout"
+            self._abandon()
+
+    def _abandon(self) -> None:
+        self._container.remove()
+        with contextlib.suppress(OSError):
+            self._container.stream.close()
+
+    def _send(self, kind: int, number: int, content: bytes = b"") -> None:
+        """Send a frame; to a container that ended, nothing."""
+        with self._sending, contextlib.suppress(OSError):
+            self._container.stream.sendall(_FRAME.pack(kind, number, len(content)) + content)
+
+    def _feed(self, number: int, content: bytes) -> None:
+        for start in range(0, len(content), _CHUNK):
+            self._send(_DATA, number, content[start : start + _CHUNK])
+        self._send(_END, number)
+
+    def _read(self) -> None:
+        """Take all that the container says, up to its end."""
+        held = bytearray()
+        try:
+            with contextlib.suppress(OSError, ValueError):
+                while header := self._exactly(_ENGINE_FRAME.size):
+                    which, length = _ENGINE_FRAME.unpack(header)
+                    while length:
+                        chunk = self._container.stream.recv(min(length, _CHUNK))
+                        if not chunk:
+                            return
+                        length -= len(chunk)
+                        if which == _ENGINE_STDERR:
+                            self._said.add(chunk)
+                        else:
+                            held += chunk
+                            self._take(held)
+        finally:
+            self._finish()
+
+    def _exactly(self, size: int) -> bytes:
+        content = b""
+        while len(content) < size:
+            chunk = self._container.stream.recv(size - len(content))
+            if not chunk:
+                return b""
+            content += chunk
+        return content
+
+    def _take(self, held: bytearray) -> None:
+        """Handle every frame that is whole.
+
+        Raises:
+            ValueError: what came is no frame, or no message of ours.
+        """
+        while len(held) >= _FRAME.size:
+            kind, number, length = _FRAME.unpack_from(held)
+            if kind > _TELL or length > _MOST_FRAME:
+                self._failed = "its Python answers with something else than was sent to it"
+                raise ValueError(self._failed)
+            if len(held) < _FRAME.size + length:
+                return
+            content = bytes(held[_FRAME.size : _FRAME.size + length])
+            del held[: _FRAME.size + length]
+            if kind == _TELL:
+                self._hear(json.loads(content))
+            elif number in self._kept:
+                self._kept[number].add(content)
+            elif kind == _OPEN:
+                self._open(number, int(content))
+            elif number in self._sinks:
+                self._sinks[number].put(content if kind == _DATA else b"")
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        if "failed" in message:
+            self._failed = str(message["failed"])[:_MOST_TOLD]
+        if "peak" in message:
+            self._peak = max(self._peak, int(message["peak"]))
+        if "ended" in message:
+            self._last = message
+        if "failed" in message or "started" in message:
+            self._started.set()
+
+    def _open(self, number: int, port: int) -> None:
+        self._sinks[number] = waiting = queue.SimpleQueue()
+        threading.Thread(target=self._carry, args=(number, port, waiting), daemon=True).start()
+
+    def _carry(self, number: int, port: int, waiting: queue.SimpleQueue[bytes]) -> None:
+        """One connection of the job, to the same port of our loopback; both ways, each up to its own end."""
+        try:
+            if port not in self._reach:
+                raise PermissionError  # noqa: TRY301 - as if nobody listened there
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as outer:
+                outer.settimeout(None)
+                self._outer.add(outer)
+                back = threading.Thread(target=self._back, args=(number, outer), daemon=True)
+                back.start()
+                with contextlib.suppress(OSError):
+                    while content := waiting.get():
+                        outer.sendall(content)
+                with contextlib.suppress(OSError):
+                    outer.shutdown(socket.SHUT_RDWR if self._done.is_set() else socket.SHUT_WR)
+                back.join()
+                self._outer.discard(outer)
+        except OSError:  # the job sees its connection end
+            self._send(_END, number)
+        finally:
+            self._sinks.pop(number, None)
+
+    def _back(self, number: int, outer: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while chunk := outer.recv(_CHUNK):
+                self._send(_DATA, number, chunk)
+        self._send(_END, number)
+
+    def _finish(self) -> None:
+        """Everything is over: tell how it ended, and close what is open."""
+        told = self._last.get("verdict", "stopped" if self._stopping else self._verdict)
+        self._verdict = next((one for one in _ENDED if one == told), "exited")
+        self._seconds = float(self._last.get("seconds", time.monotonic() - self._began))
+        self._peak = max(self._peak, int(self._last.get("peak", 0)))
+        if not self._started.is_set():
+            self._failed = self._failed or "its Python ended before it ran anything"
+        try:
+            self._abandon()
+        finally:
+            self._done.set()
+            for outer in [*self._outer]:
+                with contextlib.suppress(OSError):
+                    outer.shutdown(socket.SHUT_RDWR)
+            for waiting in [*self._sinks.values()]:
+                waiting.put(b"")
+            self._started.set()

@@ -1,0 +1,228 @@
+"""The sandbox of a container engine: jobs in the target's base image, each in a container of its own.
+
+Layer and function stand read-only at ``/opt`` and ``/var/task``, the interpreter and what the runtime has beside it are
+the image's. There is no network; ports that a job may reach are carried through the container's own stream.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from lamina.errors import MissingToolError, UsageError
+from lamina.progress import SILENT
+from lamina.prove import machine, places
+from lamina.prove.contained import Contained
+from lamina.prove.engine import Engine, Run, connect
+from lamina.prove.model import Job, Stage, Where
+from lamina.prove.sandbox import TMP_BYTES
+from lamina.prove.supervised import FailedToEnterError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from lamina.progress import Progress
+    from lamina.prove.engine import Image
+    from lamina.target import Target
+
+#: Names the image where the recipe does not.
+OVERRIDE = "LAMINA_BASE_IMAGE"
+#: Source: https://docs.aws.amazon.com/lambda/latest/dg/python-image.html.
+_AWS = "public.ecr.aws/lambda/python:{}.{}"
+
+_INSIDE = Path(__file__).with_name("inside")
+#: The user that functions run as, as in the sandbox of this machine.
+_UID, _GID = 993, 990
+_SLOWEST_START = 120.0
+_READABLE = 0o005
+
+#: What else there is to know of an image, as a second line below that of :data:`lamina.prove.machine.PROBE`.
+_ASK = """
+import importlib.util, os, platform
+folders = [f"/{name}/{platform.machine()}-linux-gnu" for name in ("lib", "usr/lib")]
+print(json.dumps({
+    "machine": platform.machine(),
+    "runtime": all(importlib.util.find_spec(name) for name in ("awslambdaric", "boto3")),
+    "folders": [folder for folder in folders if os.path.isdir(folder)],
+}))
+"""
+
+
+class _Told(NamedTuple):
+    """What an image is: where proofs in it ran, whether it has Lambda's runtime, where it keeps its libraries."""
+
+    where: Where
+    runtime: bool
+    folders: tuple[str, ...]
+
+
+class ContainerSandbox:
+    """Where jobs run in containers; made by :func:`open_container`. To be closed, or used as a context."""
+
+    def __init__(self, engine: Engine, image: Image, target: Target, stage: Stage, tmp: int) -> None:
+        self._engine, self._image, self._target, self._tmp = engine, image, target, tmp
+        self._label = secrets.token_hex(8)
+        self._running: list[Contained] = []
+        python = target.runtime.python
+        self._places = places.lambdas(python, beside=True)
+        self._binds = {"/opt": stage.opt, "/var/task": stage.task}
+        self._where: Where | None = None
+        self._environment: Mapping[str, str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def where(self) -> Where:
+        """What this place is."""
+        if self._where is None:
+            raise AssertionError
+        return self._where
+
+    def start(self, job: Job) -> Contained:
+        """Start a job; its working folder is the function's, ``/tmp`` is its own, and layer and function read-only.
+
+        Raises:
+            MissingToolError: the engine does not run it.
+        """
+        try:
+            return self._start(job)
+        except FailedToEnterError as error:
+            raise MissingToolError(
+                f"{self._image.reference}: no job can be run in it: {error}",
+                hint="Run that image by hand to see why, or name another one in LAMINA_BASE_IMAGE.",
+            ) from error
+
+    def close(self) -> None:
+        """End what still runs and remove what was made."""
+        try:
+            for running in self._running:
+                running.stop()
+        finally:
+            self._running.clear()
+            self._engine.remove_all(self._label)
+            self._engine.close()
+
+    def furnish(self, standin: Callable[[], Path]) -> None:
+        """Learn what the image is, and give it the stand-in where it lacks Lambda's runtime.
+
+        Raises:
+            UsageError: its interpreter is missing, or another than the target's.
+            MissingToolError: the engine does not run it.
+        """
+        told = self._ask()
+        if not told.runtime:
+            self._binds["/var/runtime"] = standin()
+        runtime = self._target.runtime
+        # Lambda's own system folders are those of its image; another system's are added where it keeps its libraries.
+        folders = (*told.folders, *runtime.system_folders)
+        self._environment = places.environment(runtime, self._places, folders)
+        self._where = told.where
+
+    def _start(self, job: Job) -> Contained:
+        runtime = self._target.runtime
+        binds = {place: str(source) for place, source in self._binds.items() if source is not None}
+        program = (_INSIDE / "contain.py").read_text(encoding="utf-8")
+        start = (_INSIDE / "start.py").read_text(encoding="utf-8")
+        layout = json.dumps(self._places.layout(runtime.python))
+        command = [runtime.interpreter, "-I", "-S", "-B", "-c", program]
+        order: dict[str, Any] = {
+            "command": [runtime.interpreter, "-s", "-S", "-B", "-c", start, layout, *job.arguments],
+            "environment": {**self._environment, **job.environment},
+            "folder": self._places.task,
+            "ports": list(job.reach),
+            "memory": job.memory,
+            "seconds": job.seconds,
+        }
+        container = self._engine.create(
+            Run(self._image.id, command, _user(binds.values()), binds, self._tmp, self._label)
+        )
+        running = Contained(container, order, job.stdin, job.reach, job.seconds)
+        self._running = [one for one in self._running if one.wait(0) is None]
+        self._running.append(running)
+        return running
+
+    def _ask(self) -> _Told:
+        image, runtime = self._image, self._target.runtime
+        wanted = "{}.{}".format(*runtime.python)
+        needs = f"{image.reference}: {self._target.name} needs an image with CPython {wanted} as {runtime.interpreter}"
+        hint = f"Name an image in AWS's layout, as {_AWS.format(*runtime.python)} is, or leave the name out."
+        try:
+            outcome = self._start(Job(("-c", machine.PROBE + _ASK), seconds=_SLOWEST_START)).wait()
+        except FailedToEnterError as error:
+            raise UsageError(f"{needs}: {error}", hint=hint) from error
+        except MissingToolError as error:
+            if "no such file or directory" in error.message and runtime.interpreter in error.message:
+                raise UsageError(f"{needs}; there is none", hint=hint) from error
+            raise
+        if outcome is None:
+            raise AssertionError
+        first, _, second = outcome.stdout.partition(b"\n")
+        where = machine.read(first, isolated=True, how=f"container {image.reference}@{image.digest}")
+        try:
+            more = json.loads(second)
+            told = str(more["machine"]), bool(more["runtime"]), tuple(map(str, more["folders"]))
+        except (ValueError, KeyError, TypeError):
+            where, told = None, ("", False, ())
+        if where is None:
+            said = outcome.stderr.decode(errors="replace").strip().splitlines()
+            raise UsageError(f"{needs}: {said[-1] if said else 'what is there says nothing of itself'}", hint=hint)
+        if machine.version(where.python)[:2] != runtime.python:
+            raise UsageError(f"{needs}; it has CPython {where.python}", hint=hint)
+        if told[0] != self._target.architecture:
+            raise UsageError(f"{needs}, for {self._target.architecture}; it is for {told[0]}", hint=hint)
+        return _Told(where, told[1], told[2])
+
+
+def reference(stated: str | None, target: Target, environment: Mapping[str, str]) -> str:
+    """The image for a target: the recipe's, or LAMINA_BASE_IMAGE, or AWS's own."""
+    return stated or environment.get(OVERRIDE) or _AWS.format(*target.runtime.python)
+
+
+def open_container(
+    stage: Stage,
+    target: Target,
+    image: str,
+    environment: Mapping[str, str],
+    standin: Callable[[], Path],
+    *,
+    offline: bool = False,
+    progress: Progress = SILENT,
+    tmp: int = TMP_BYTES,
+) -> ContainerSandbox:
+    """Make a sandbox of containers of ``image``; ``stage`` says what stands in them, its interpreter is not used.
+
+    ``standin`` gives the stand-in for Lambda's runtime, and is called only where the image has none. ``tmp`` is the
+    size of ``/tmp`` in bytes.
+
+    Raises:
+        MissingToolError: there is no engine, or it has no such image, or does not run it.
+        UsageError: the image is not one of the target.
+    """
+    engine = connect(environment)
+    try:
+        found = engine.image(image, target, offline=offline, progress=progress)
+        sandbox = ContainerSandbox(engine, found, target, stage, tmp)
+    except BaseException:
+        engine.close()
+        raise
+    try:
+        sandbox.furnish(standin)
+    except BaseException:
+        sandbox.close()
+        raise
+    return sandbox
+
+
+def _user(folders: Any) -> str:  # noqa: ANN401 - the names of folders
+    """Lambda's user, or the owner of a folder that others may not read."""
+    for folder in folders:
+        facts = Path(folder).stat()
+        if facts.st_mode & _READABLE != _READABLE and facts.st_uid:
+            return f"{facts.st_uid}:{facts.st_gid}"
+    return f"{_UID}:{_GID}"

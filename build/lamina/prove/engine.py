@@ -1,0 +1,303 @@
+"""A container engine, Docker's or Podman's, through its API: found, asked for an image, told to run one program.
+
+What is here needs the ``docker`` SDK, an extra of lamina, which is imported when an engine is looked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from lamina.errors import MissingToolError, UsageError
+from lamina.progress import SILENT
+from lamina.prove.contained import Container
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from lamina.progress import Progress
+    from lamina.target import Target
+
+#: The label that every container of lamina has; its value names the sandbox that it belongs to.
+LABEL = "lamina.sandbox"
+
+_TIMEOUT = 120  # seconds for one answer of the engine
+_ELSEWHERE = "Build and audit need none; lamina prove without --in runs on this machine, where that is Linux."
+#: How images spell architectures: https://github.com/opencontainers/image-spec/blob/main/config.md#properties.
+_IMAGE_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+class Image(NamedTuple):
+    """An image that the engine has. ``digest`` is that of its manifest, or its own id where it came from no registry."""
+
+    id: str
+    reference: str
+    digest: str
+
+
+class Run(NamedTuple):
+    """A program in a container: the image's id, the command, who runs it, what it sees, its ``/tmp`` in bytes."""
+
+    image: str
+    command: Sequence[str]
+    user: str
+    binds: Mapping[str, str]
+    tmp: int
+    label: str
+
+
+class Engine:
+    """An engine that answered. To be closed."""
+
+    def __init__(self, client: Any, host: str) -> None:  # noqa: ANN401 - the SDK has no types
+        self._client, self.host = client, host
+
+    def close(self) -> None:
+        """Close the connections to it."""
+        self._client.close()
+
+    def image(self, reference: str, target: Target, *, offline: bool = False, progress: Progress = SILENT) -> Image:
+        """The image of that name for the target's architecture, pulled where the engine does not have it.
+
+        Raises:
+            MissingToolError: it is not there and cannot be pulled.
+            UsageError: it is for another architecture.
+        """
+        from docker.errors import DockerException, ImageNotFound
+
+        wanted = _IMAGE_ARCHITECTURE[target.architecture]
+        try:
+            try:
+                found = self._client.images.get(reference)
+            except ImageNotFound:
+                found = None
+            if not offline and (found is None or found.attrs.get("Architecture") != wanted):
+                progress.stage(f"pulling {reference}")
+                try:
+                    self._pull(reference, f"linux/{wanted}")
+                    found = self._client.images.get(reference)
+                except (DockerException, OSError):
+                    if found is None:
+                        raise
+        except (DockerException, OSError) as error:
+            raise MissingToolError(
+                f"{reference}: the engine at {self.host} does not have this image and cannot pull it: {told(error)}",
+                hint="Pull it by hand, or name another one of the same layout as base in the recipe's [image], or in "
+                "LAMINA_BASE_IMAGE.",
+            ) from error
+        if found is None:
+            raise MissingToolError(
+                f"{reference}: the engine at {self.host} does not have this image, and --offline forbids to pull it",
+                hint=f"Pull it once: docker pull --platform linux/{wanted} {reference}",
+            )
+        if found.attrs.get("Architecture") != wanted:
+            raise UsageError(
+                f"{reference}: is an image for {found.attrs.get('Architecture')}; {target.name} needs linux/{wanted}",
+                hint=f"docker pull --platform linux/{wanted} {reference}, or name an image that has it.",
+            )
+        digests = [str(name).rpartition("@")[2] for name in found.attrs.get("RepoDigests") or ()]
+        return Image(str(found.id), reference, digests[0] if digests else str(found.id))
+
+    def _pull(self, reference: str, platform: str) -> None:
+        from docker.errors import DockerException
+
+        for line in self._client.api.pull(reference, stream=True, decode=True, platform=platform):
+            if "error" in line:
+                raise DockerException(line["error"])
+
+    def create(self, run: Run) -> Container:
+        """Make a container without a network, whose file system is read-only but for ``/tmp``, and attach to it.
+
+        It is not started yet. The engine removes it when it ends.
+
+        Raises:
+            MissingToolError: the engine refuses.
+        """
+        from docker.errors import DockerException
+        from docker.types import LogConfig, Mount
+
+        api = self._client.api
+        host = api.create_host_config(
+            auto_remove=True,
+            cap_drop=["ALL"],
+            ipc_mode="none",  # no shared memory, as on Lambda
+            log_config=LogConfig(type="none"),  # or the engine writes all that passes through to its disk
+            mounts=[Mount(place, source, type="bind", read_only=True) for place, source in run.binds.items()],
+            network_mode="none",
+            read_only=True,
+            security_opt=["no-new-privileges", "label=disable"],  # the latter for SELinux, which hides folders else
+            tmpfs={"/tmp": f"rw,exec,nosuid,nodev,mode=1777,size={run.tmp}"},  # noqa: S108 - the job's own
+        )
+        try:
+            made = api.create_container(
+                run.image,
+                entrypoint=list(run.command),
+                command=[],
+                environment={"LC_ALL": "C.UTF-8"},
+                host_config=host,
+                labels={LABEL: run.label},
+                stdin_open=True,
+                user=run.user,
+                working_dir="/",
+            )["Id"]
+            stream = _Attached(api.attach_socket(made, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}))
+        except (DockerException, OSError) as error:
+            raise self._refused(error) from error
+
+        def start() -> None:
+            try:
+                api.start(made)
+            except (DockerException, OSError) as error:
+                raise self._refused(error) from error
+
+        return Container(stream, start, lambda: self._remove(made))
+
+    def remove_all(self, label: str) -> None:
+        """Remove every container of a sandbox, running or not."""
+        from docker.errors import DockerException
+
+        with contextlib.suppress(DockerException, OSError):
+            for found in self._client.api.containers(all=True, filters={"label": f"{LABEL}={label}"}):
+                self._remove(found["Id"])
+
+    def _remove(self, name: str) -> None:
+        from docker.errors import DockerException
+
+        with contextlib.suppress(DockerException, OSError):  # it is gone, or about to be
+            self._client.api.remove_container(name, force=True)
+
+    def _refused(self, error: Exception) -> MissingToolError:
+        reason = told(error)
+        hint = f"Run the engine's own command with the same image to see why. {_ELSEWHERE}"
+        if "bind source path does not exist" in reason or "mounts denied" in reason.lower():
+            hint = (
+                "The engine does not see this machine's folders: share the one that is named with it (Docker Desktop: "
+                "Settings, Resources, File sharing), or put LAMINA_CACHE where it sees it."
+            )
+        return MissingToolError(f"the engine at {self.host} does not run a container: {reason}", hint=hint)
+
+
+class _Attached:
+    """The attached stream, whatever the SDK has made of it; closing it ends a read that waits."""
+
+    def __init__(self, given: Any) -> None:  # noqa: ANN401 - a socket, a wrapper of one, or a pipe of Windows
+        self._given = given
+        self._socket = getattr(given, "_sock", given)
+        if hasattr(self._socket, "settimeout"):
+            self._socket.settimeout(None)
+
+    def recv(self, size: int, /) -> bytes:
+        return bytes(self._socket.recv(size))
+
+    def sendall(self, data: bytes, /) -> None:
+        self._socket.sendall(data)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError, AttributeError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        # The SDK ties the answer's own layers to the socket; each is closed, from the outermost.
+        for one in (getattr(self._given, "_response", None), self._given, self._socket):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                one.close()
+
+
+def connect(environment: Mapping[str, str]) -> Engine:
+    """The first engine that answers: DOCKER_HOST's, the current Docker context's, those at their usual sockets.
+
+    With DOCKER_HOST no other is tried.
+
+    Raises:
+        MissingToolError: the SDK is not installed, or no engine answers; the message tells what was tried.
+    """
+    try:
+        import docker
+        from docker.errors import DockerException
+    except ImportError as error:
+        raise MissingToolError(
+            "a proof in a container needs the docker SDK, which is not installed",
+            hint=f"Install it: pip install 'lamina[docker]'. {_ELSEWHERE}",
+        ) from error
+    tried = []
+    for host, tls in _hosts(environment):
+        client = None
+        try:
+            client = docker.DockerClient(base_url=host, tls=tls, timeout=_TIMEOUT)
+            client.ping()
+        except (DockerException, OSError, ValueError) as error:
+            tried.append(f"\n  {host}: {told(error)}")
+            if client is not None:
+                client.close()
+        else:
+            return Engine(client, host)
+    raise MissingToolError(
+        f"no container engine answers; tried:{''.join(tried) or ' nothing, as no socket of one is there'}",
+        hint=f"Start Docker or Podman (podman system service), or name its socket in DOCKER_HOST. {_ELSEWHERE}",
+    )
+
+
+def told(error: BaseException) -> str:
+    """What an engine or the way to it says, in one line."""
+    said = getattr(error, "explanation", None) or str(error)
+    return " ".join(str(said).split())[:500]
+
+
+def _hosts(environment: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+    """Where engines can be, and the certificates for them."""
+    stated = environment.get("DOCKER_HOST")
+    if stated:
+        yield stated, _certificates(environment)
+        return
+    seen = set()
+    for host, tls in (*_context(), *((host, False) for host in _usual(environment))):
+        if host not in seen:
+            seen.add(host)
+            yield host, tls
+
+
+def _certificates(environment: Mapping[str, str]) -> Any:  # noqa: ANN401 - the SDK has no types
+    folder = environment.get("DOCKER_CERT_PATH")
+    if not folder or not environment.get("DOCKER_TLS_VERIFY"):
+        return False
+    from docker.tls import TLSConfig
+
+    files = [str(Path(folder) / name) for name in ("cert.pem", "key.pem", "ca.pem")]
+    return TLSConfig(client_cert=(files[0], files[1]), ca_cert=files[2], verify=True)
+
+
+def _context() -> Iterator[tuple[str, Any]]:
+    """The engine of the current context, which ``docker context use`` sets."""
+    from docker.context import ContextAPI
+
+    found = None
+    with contextlib.suppress(Exception):  # whatever stands in the user's files
+        found = ContextAPI.get_current_context()
+    if found is not None and found.Host and _there(found.Host):
+        yield found.Host, found.TLSConfig or False
+
+
+def _usual(environment: Mapping[str, str]) -> Iterator[str]:
+    """The sockets that are there. Sources: dockerd(8), Docker Desktop's and rootless Docker's pages, podman-system-service(1)."""
+    if sys.platform == "win32":
+        yield "npipe:////./pipe/docker_engine"
+        yield "npipe:////./pipe/podman-machine-default"
+        return
+    runtime = environment.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
+    home = environment.get("HOME", "")
+    for path in (
+        "/var/run/docker.sock",
+        f"{home}/.docker/run/docker.sock",
+        f"{runtime}/docker.sock",
+        f"{runtime}/podman/podman.sock",
+        "/run/podman/podman.sock",
+    ):
+        if _there(f"unix://{path}"):
+            yield f"unix://{path}"
+
+
+def _there(host: str) -> bool:
+    scheme, _, path = host.partition("://")
+    return scheme not in {"unix", "http+unix"} or Path("/", path).exists()
