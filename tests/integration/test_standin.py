@@ -77,7 +77,13 @@ def test_wheels_are_imported_untouched(tmp_path: Path) -> None:
     empty = tmp_path / "runtime"
     empty.mkdir()
     where = Stage(interpreters.find(_target(), os.environ).path, empty)
-    ask = untouched(where, _target().runtime, [wheel], lambda _: {digest: path}, store=Store(tmp_path / "store"))
+    ask = untouched(
+        where,
+        lambda stage: open_sandbox(stage, _target().runtime),
+        [wheel],
+        lambda _: {digest: path},
+        store=Store(tmp_path / "store"),
+    )
     assert [(one.name, one.passed, one.message) for one in ask(["one", "never"])] == [
         ("one", True, ""),
         ("never", False, "ImportError: no display"),

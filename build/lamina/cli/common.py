@@ -35,6 +35,13 @@ target_option = click.option(
 )
 offline_option = click.option("--offline", is_flag=True, help="Never open a socket.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+place_option = click.option(
+    "--in",
+    "place",
+    type=click.Choice(["host", "container"]),
+    default="host",
+    help="On this machine, or in containers of the target's base image, with Docker or Podman.",
+)
 links_option = click.option(
     "--find-links",
     "links",

@@ -18,6 +18,7 @@ from lamina.project import order
 
 if TYPE_CHECKING:
     from lamina.prove.invocation import Invocation, Setting
+    from lamina.prove.session import Place
     from lamina.prove.trial import Event, Trial
 
 
@@ -36,6 +37,7 @@ Examples:
   lamina invoke sklearn
   lamina invoke sklearn --event layers/sklearn/events/predict.json
   echo '{"age": 41}' | lamina invoke sklearn --event -
+  lamina invoke sklearn --in container
   lamina invoke sklearn --serve 9000
   curl http://127.0.0.1:9000/2015-03-31/functions/function/invocations -d '{"age": 41}'"""
 )
@@ -51,6 +53,7 @@ Examples:
 @common.target_option
 @common.offline_option
 @common.links_option
+@common.place_option
 @common.json_option
 def command(
     recipe_name: str,
@@ -58,6 +61,7 @@ def command(
     port: int | None,
     wanted: tuple[str, ...],
     links: tuple[str, ...],
+    place: Place,
     *,
     offline: bool,
     as_json: bool,
@@ -93,7 +97,7 @@ def command(
         workshop = common.workshop(project, recipe, links, store, progress, offline=offline)
         fetch = workshop.fetch(common.fetcher(project, recipe, links, store, progress, offline=offline))
         indexes = partial(common.indexes_of, project, recipe, links)
-        means = Means(store, fetch, indexes, os.environ, progress, offline)
+        means = Means(store, fetch, indexes, os.environ, progress, offline, place)
         ordered = workshop.fulfil(order(project, recipe, targets[0]))
         with open_session(ordered, means) as session, live(session, os.environ) as function:
             progress.close()

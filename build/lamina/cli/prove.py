@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lamina.part.library import Fetch
     from lamina.progress import Progress
     from lamina.prove.run import Result
+    from lamina.prove.session import Place
     from lamina.prune.model import Decision
     from lamina.store import Store
     from lamina.target import Target
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 Examples:
   lamina prove sklearn
   lamina prove --all --json
+  lamina prove sklearn --in container
   lamina build sklearn --prove"""
 )
 @common.recipes_argument
@@ -36,14 +38,16 @@ Examples:
 @common.target_option
 @common.offline_option
 @common.links_option
+@common.place_option
 @click.option("--output", type=click.Path(file_okay=False), metavar="FOLDER", help="Instead of dist/ of the project.")
 @common.json_option
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
-def command(
+def command(  # noqa: PLR0913 - one for each option
     recipes: tuple[str, ...],
     wanted: tuple[str, ...],
     links: tuple[str, ...],
     output: str | None,
+    place: Place,
     *,
     everything: bool,
     offline: bool,
@@ -55,7 +59,8 @@ def command(
     The emitted zips are run, not what they were made from, with what Lambda's runtime has beside the standard library,
     AWS's own runtime client among it. Where the kernel allows it, the layer stands read-only at /opt and the function
     at /var/task, and there is no network. What ran, and where, is written into the manifests. Needs Linux of the
-    target's architecture.
+    target's architecture, or --in container: the image is the recipe's [image] base, else LAMINA_BASE_IMAGE, else AWS's
+    own.
     """
     store = common.open_store()
     progress = common.TerminalProgress(quiet=quiet)
@@ -66,10 +71,12 @@ def command(
             workshop = common.workshop(project, recipe, links, store, progress, offline=offline)
             fetch = workshop.fetch(common.fetcher(project, recipe, links, store, progress, offline=offline))
             indexes = partial(common.indexes_of, project, recipe, links)
-            for target in provable(targets, recipe.name, asked=bool(wanted)):
+            for target in provable(targets, recipe.name, asked=bool(wanted), place=place):
                 ordered = workshop.fulfil(order(project, recipe, target))
                 try:
-                    rows.append(prove(ordered, store, fetch, indexes, progress, offline=offline, show=not as_json))
+                    rows.append(
+                        prove(ordered, store, fetch, indexes, progress, offline=offline, show=not as_json, place=place)
+                    )
                 except MissingToolError as error:  # another target may run here
                     common.show(error)
                     lacking = error.exit_code
@@ -80,15 +87,17 @@ def command(
     return lacking if all(row.passed for row in rows) else 1
 
 
-def provable(targets: Sequence[Target], name: str, *, asked: bool) -> list[Target]:
+def provable(targets: Sequence[Target], name: str, *, asked: bool, place: Place = "host") -> list[Target]:
     """The targets whose binaries this machine can load; the others are told of, if one is left and none was asked for.
 
     Where none is left, all are returned, and the proof of the first says what this machine lacks.
     """
+    from lamina.prove.engine import IMAGE_ARCHITECTURE
     from lamina.prove.interpreters import this_host
 
     host = this_host()
-    here = [target for target in targets if host.system == "linux" and target.architecture == host.machine]
+    able = place == "container" or host.system == "linux"
+    here = [target for target in targets if able and host.machine in _spellings(target, IMAGE_ARCHITECTURE)]
     if asked or not here:
         return list(targets)
     for target in targets:
@@ -96,6 +105,12 @@ def provable(targets: Sequence[Target], name: str, *, asked: bool) -> list[Targe
             why = f"its binaries are for {target.architecture}, this machine is {host.machine}"
             click.echo(f"{name} for {target.name}: not proven here: {why}", err=True)
     return here
+
+
+def _spellings(target: Target, images: Mapping[str, str]) -> tuple[str, ...]:
+    """How Linux, macOS and Windows call the target's architecture."""
+    of_images = images[target.architecture]
+    return target.architecture, of_images, of_images.upper()
 
 
 def prove(
@@ -107,6 +122,7 @@ def prove(
     *,
     offline: bool,
     show: bool,
+    place: Place = "host",
 ) -> machine.Proven:
     """Run the proofs of one order, print each as it ends, and write them into the manifests."""
     from lamina.planner import Planner
@@ -119,7 +135,7 @@ def prove(
         _, said = Planner(ordered, store, fetch, progress).decisions()
         return (decision for part in said for decision in part)
 
-    means = Means(store, fetch, indexes, os.environ, progress, offline)
+    means = Means(store, fetch, indexes, os.environ, progress, offline, place)
     results: list[Result] = []
     with open_session(ordered, means) as session:
         for result in run_proofs(session, decisions, os.environ, progress):

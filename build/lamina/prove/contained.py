@@ -230,14 +230,14 @@ class Contained:
             self._started.set()
 
     def _open(self, number: int, port: int) -> None:
-        self._sinks[number] = waiting = queue.SimpleQueue()
+        self._sinks[number] = waiting = queue.SimpleQueue[bytes]()
         threading.Thread(target=self._carry, args=(number, port, waiting), daemon=True).start()
 
     def _carry(self, number: int, port: int, waiting: queue.SimpleQueue[bytes]) -> None:
         """One connection of the job, to the same port of our loopback; both ways, each up to its own end."""
         try:
             if port not in self._reach:
-                raise PermissionError  # noqa: TRY301 - as if nobody listened there
+                raise PermissionError
             with socket.create_connection(("127.0.0.1", port), timeout=5) as outer:
                 outer.settimeout(None)
                 self._outer.add(outer)

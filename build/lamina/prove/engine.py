@@ -28,11 +28,11 @@ LABEL = "lamina.sandbox"
 _TIMEOUT = 120  # seconds for one answer of the engine
 _ELSEWHERE = "Build and audit need none; lamina prove without --in runs on this machine, where that is Linux."
 #: How images spell architectures: https://github.com/opencontainers/image-spec/blob/main/config.md#properties.
-_IMAGE_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}
+IMAGE_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 class Image(NamedTuple):
-    """An image that the engine has. ``digest`` is that of its manifest, or its own id where it came from no registry."""
+    """An image that the engine has. ``digest`` is its manifest's, or its id where it came from no registry."""
 
     id: str
     reference: str
@@ -69,7 +69,7 @@ class Engine:
         """
         from docker.errors import DockerException, ImageNotFound
 
-        wanted = _IMAGE_ARCHITECTURE[target.architecture]
+        wanted = IMAGE_ARCHITECTURE[target.architecture]
         try:
             try:
                 found = self._client.images.get(reference)
@@ -200,7 +200,8 @@ class _Attached:
         with contextlib.suppress(OSError, AttributeError):
             self._socket.shutdown(socket.SHUT_RDWR)
         # The SDK ties the answer's own layers to the socket; each is closed, from the outermost.
-        for one in (getattr(self._given, "_response", None), self._given, self._socket):
+        layers: list[Any] = [getattr(self._given, "_response", None), self._given, self._socket]
+        for one in layers:
             with contextlib.suppress(OSError, ValueError, AttributeError):
                 one.close()
 
@@ -280,7 +281,10 @@ def _context() -> Iterator[tuple[str, Any]]:
 
 
 def _usual(environment: Mapping[str, str]) -> Iterator[str]:
-    """The sockets that are there. Sources: dockerd(8), Docker Desktop's and rootless Docker's pages, podman-system-service(1)."""
+    """The sockets that are there.
+
+    Sources: dockerd(8), the manuals of Docker Desktop and of rootless Docker, podman-system-service(1).
+    """
     if sys.platform == "win32":
         yield "npipe:////./pipe/docker_engine"
         yield "npipe:////./pipe/podman-machine-default"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from lamina.emit import manifest as manifests
 from lamina.errors import FindingsError, IntegrityError, UsageError
 from lamina.function.build import stem
+from lamina.prove.container import open_container, reference
 from lamina.prove.interpreters import find
-from lamina.prove.model import Stage
+from lamina.prove.model import Sandbox, Stage
 from lamina.prove.runtime_standin import standin
 from lamina.prove.sandbox import open_sandbox
 from lamina.prove.stage import Source, unpacked
@@ -18,7 +20,6 @@ from lamina.prove.untouched import untouched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from lamina.emit.manifest import Manifest
     from lamina.index import Indexes
@@ -26,8 +27,12 @@ if TYPE_CHECKING:
     from lamina.progress import Progress
     from lamina.project import Order
     from lamina.prove.imports import Import
-    from lamina.prove.model import Sandbox
     from lamina.store import Store
+
+#: Where proofs run: in a sandbox of this machine, or in containers of the target's base image.
+Place = Literal["host", "container"]
+
+_Opened: TypeAlias = "Callable[[Stage], contextlib.AbstractContextManager[Sandbox]]"
 
 
 class Emitted(NamedTuple):
@@ -61,6 +66,7 @@ class Means(NamedTuple):
     environment: Mapping[str, str]
     progress: Progress
     offline: bool = False
+    place: Place = "host"
 
 
 @contextlib.contextmanager
@@ -71,28 +77,58 @@ def open_session(order: Order, means: Means) -> Iterator[Session]:
         UsageError: there is no artefact to run.
         FindingsError: there is none because the build found errors.
         IntegrityError: a zip is not the one that its manifest describes.
-        MissingToolError: this machine cannot run the target's binaries, or has no CPython of its version.
+        MissingToolError: this machine cannot run the target's binaries, or has no CPython of its version; or it has no
+            container engine, where one was asked for.
         IndexAccessError: what the runtime has beside the standard library cannot be fetched.
     """
     layer = _emitted(order, order.name)
     wanted = order.recipe.function is not None and "function" in order.recipe.artefacts
     function = _emitted(order, stem(order)) if wanted else None
-    interpreter = find(order.target, means.environment).path
-    runtime = standin(
-        order.target, store=means.store, indexes=means.indexes(), offline=means.offline, progress=means.progress
-    )
+    bare, opened = _in_containers(order, means) if means.place == "container" else _on_host(order, means)
     means.progress.stage(f"unpacking {layer.path.name}")
     task = _unpacked(function, means.store) if function is not None else None
-    stage = Stage(interpreter, runtime, _unpacked(layer, means.store), task)
+    stage = bare._replace(opt=_unpacked(layer, means.store), task=task)
 
-    ask = untouched(stage, order.target.runtime, order.lock.wheels, means.fetch, store=means.store)
+    ask = untouched(stage, opened, order.lock.wheels, means.fetch, store=means.store)
 
     def unpruned(names: Sequence[str]) -> Sequence[Import]:
         means.progress.stage("importing from the wheels as they are, to compare")
         return ask(names)
 
-    with contextlib.closing(open_sandbox(stage, order.target.runtime)) as sandbox:
+    with opened(stage) as sandbox:
         yield Session(order, layer, function, sandbox, unpruned)
+
+
+def _on_host(order: Order, means: Means) -> tuple[Stage, _Opened]:
+    """What runs on this machine, without the artefacts, and how a sandbox over it is opened."""
+    stage = Stage(find(order.target, means.environment).path, _standin(order, means))
+    return stage, lambda whole: contextlib.closing(open_sandbox(whole, order.target.runtime))
+
+
+def _in_containers(order: Order, means: Means) -> tuple[Stage, _Opened]:
+    """The same with an engine: interpreter and runtime are the image's."""
+    stated = order.recipe.image.base if order.recipe.image is not None else None
+    image = reference(stated, order.target, means.environment)
+
+    def opened(stage: Stage) -> contextlib.AbstractContextManager[Sandbox]:
+        means.progress.stage(f"asking a container engine for {image}")
+        return open_container(
+            stage,
+            order.target,
+            image,
+            means.environment,
+            lambda: _standin(order, means),
+            offline=means.offline,
+            progress=means.progress,
+        )
+
+    return Stage(Path(order.target.runtime.interpreter), Path()), opened
+
+
+def _standin(order: Order, means: Means) -> Path:
+    return standin(
+        order.target, store=means.store, indexes=means.indexes(), offline=means.offline, progress=means.progress
+    )
 
 
 def _emitted(order: Order, name: str) -> Emitted:

@@ -5,28 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lamina.prove.imports import Import, run_imports
-from lamina.prove.sandbox import open_sandbox
 from lamina.prove.stage import unpacked, wheels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from lamina.lock import LockedWheel
-    from lamina.prove.model import Stage
-    from lamina.runtimes import Runtime
+    from lamina.prove.model import Sandbox, Stage
     from lamina.store import Store
 
 
 def untouched(
     where: Stage,
-    runtime: Runtime,
+    opened: Callable[[Stage], AbstractContextManager[Sandbox]],
     locked: Sequence[LockedWheel],
     fetch: Callable[[Sequence[LockedWheel]], Mapping[str, Path]],
     *,
     store: Store,
 ) -> Callable[[Sequence[str]], Sequence[Import]]:
-    """What :func:`lamina.prove.imports.prove` asks for names that failed.
+    """What :func:`lamina.prove.imports.prove` asks for names that failed; ``opened`` makes a sandbox over a stage.
 
     Only when it is called are the wheels fetched and unpacked, whole, in the place of the layer; the function's folder
     stays out, so that nothing of it stands in for a package.
@@ -38,7 +37,7 @@ def untouched(
 
     def ask(names: Sequence[str]) -> Sequence[Import]:
         whole = unpacked(store, wheels(locked, dict(fetch(locked)), "python"))
-        with open_sandbox(where._replace(opt=whole, task=None), runtime) as sandbox:
+        with opened(where._replace(opt=whole, task=None)) as sandbox:
             return run_imports(sandbox, names)
 
     return ask

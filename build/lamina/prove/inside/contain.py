@@ -39,8 +39,6 @@ class Wire:
 
     def __init__(self) -> None:
         self._in, self._out = os.dup(0), os.dup(1)
-        os.set_inheritable(self._in, False)
-        os.set_inheritable(self._out, False)
         self._lock = threading.Lock()
 
     def send(self, kind: int, number: int, content: bytes = b"") -> None:
