@@ -45,7 +45,8 @@ print("used")
 def built(tmp_path_factory: pytest.TempPathFactory, repository: Path, shared_store: Path) -> Path:
     """The output folder of one build of sklearn."""
     project = tmp_path_factory.mktemp("main") / "project"
-    shutil.copytree(repository / "recipes", project / "recipes")
+    for name in ("recipes", "layers"):
+        shutil.copytree(repository / name, project / name)
     done = _build(project, shared_store)
     assert done.returncode == 0, done.stderr
     return project / "dist"
@@ -163,7 +164,8 @@ def test_same_bytes_whatever_the_machine(built: Path, repository: Path, shared_s
     ]
     for number, (umask, env) in enumerate(settings):  # the first makes all parts, the second finds them
         project = tmp_path / f"some where {number}"
-        shutil.copytree(repository / "recipes", project / "recipes")
+        for name in ("recipes", "layers"):
+            shutil.copytree(repository / name, project / name)
         done = _build(project, store, "--offline", "--json", env=env, umask=umask)
         assert done.returncode == 0, done.stderr
         [outcome] = json.loads(done.stdout)

@@ -67,7 +67,8 @@ def test_installed_elsewhere_it_does_the_main_job(
     binaries = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin")
     _run("uv", "pip", "install", "--quiet", "--no-config", "--python", str(binaries / "python"), str(wheel))
     project = tmp_path / "project"
-    shutil.copytree(repository / "recipes", project / "recipes")
+    for name in ("recipes", "layers"):
+        shutil.copytree(repository / name, project / name)
     env = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     done = subprocess.run(
         [binaries / "lamina", "build", "sklearn", "--target", "cp311-manylinux2014_x86_64", "--json"],
