@@ -5,6 +5,8 @@ All files that the recipe names for them are read before anything runs.
 
 from __future__ import annotations
 
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -28,6 +30,7 @@ from lamina.recipe.spelling import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
     from pathlib import Path
 
     from lamina.progress import Progress
@@ -95,14 +98,22 @@ def prove(
     stated = _read(session)
     where = place(session.sandbox.where, session.order.target.runtime)
     progress.stage(f"proving {session.order.name}")
-    yield _imports(session, where, decisions)
-    with services(session, environment) as beside:
+    with _while_starting(services(session, environment)) as starting:
+        yield _imports(session, where, decisions)
+        beside = starting.result()
         if recipe.proof.script is not None and stated.script is not None:
             yield _script(session, where, recipe.proof.script, stated.script, beside)
         if session.function is not None and stated.events:
             with Function(session.sandbox, setting_of(session, beside)) as function:
                 for event in stated.events:
                     yield _event(where, function, event)
+
+
+@contextlib.contextmanager
+def _while_starting(beside: contextlib.AbstractContextManager[Services]) -> Iterator[Future[Services]]:
+    """Start the services in the background: that takes a second, which imports need anyway. They are ended here."""
+    with contextlib.ExitStack() as entered, ThreadPoolExecutor(1) as pool:
+        yield pool.submit(entered.enter_context, beside)
 
 
 def not_run(session: Session) -> Iterator[str]:
