@@ -21,7 +21,7 @@ from lamina.prove.sandbox import TMP_BYTES
 from lamina.prove.supervised import FailedToEnterError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from lamina.progress import Progress
     from lamina.prove.engine import Image
@@ -219,10 +219,10 @@ def open_container(
     return sandbox
 
 
-def _user(folders: Any) -> str:  # noqa: ANN401 - the names of folders
+def _user(folders: Iterable[str]) -> str:
     """Lambda's user, or the owner of a folder that others may not read."""
     for folder in folders:
         facts = Path(folder).stat()
-        if facts.st_mode & _READABLE != _READABLE and facts.st_uid:
+        if facts.st_mode & _READABLE != _READABLE:
             return f"{facts.st_uid}:{facts.st_gid}"
     return f"{_UID}:{_GID}"
