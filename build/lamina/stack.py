@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from pathlib import Path
 
 from lamina.audit.budget import Share
@@ -37,6 +36,8 @@ def _share(entry: str | int, target: Target, root: Path, output: Path) -> Share:
     if isinstance(entry, int):
         return Share("stack", entry)
     if entry.endswith(".zip"):
+        import zipfile  # a build without layer zips in its stack pays for none of it
+
         try:
             with zipfile.ZipFile(root / entry) as archive:
                 return Share(entry, sum(info.file_size for info in archive.infolist()))

@@ -79,7 +79,8 @@ def python311() -> str:
 
 def test_leaves_the_artefacts_of_the_contract(built: Path) -> None:
     names = {path.name for path in built.iterdir()}
-    assert names == {f"{NAME}{suffix}" for suffix in (".zip", ".json", ".cdx.json", ".notices.txt")}
+    suffixes = (".zip", ".json", ".cdx.json", ".notices.txt", "-function.zip", "-function.json")
+    assert names == {f"{NAME}{suffix}" for suffix in suffixes}
 
 
 def test_manifest_tells_the_truth(built: Path) -> None:
@@ -190,7 +191,7 @@ def test_over_budget_fails_with_a_table_and_takes_the_stale_zip_away(project: Pa
     assert done.returncode == 1
     assert "error  over-budget" in done.stdout
     assert "What could go, in bytes:" in done.stdout
-    assert [path.name for path in (project / "dist").iterdir()] == [f"{NAME}.json"]
+    assert {path.name for path in (project / "dist").iterdir()} == {f"{NAME}.json", f"{NAME}-function.json"}
     report = json.loads((project / "dist" / f"{NAME}.json").read_text())
     assert report["sha256"] is None
     assert "over-budget" in [finding["code"] for finding in report["findings"]]
