@@ -412,6 +412,71 @@ def test_no_container_is_left_when_lamina_is_interrupted_or_killed(
     assert [*tmp_path.iterdir()] == []
 
 
+_RECIPE = """
+name = "api"
+artefacts = ["layer", "function"]
+requirements = ["six"]
+
+[[target]]
+python = "cp311"
+architecture = "MACHINE"
+
+[image]
+base = "IMAGE"
+
+[function]
+handler = "own.handler"
+source = [{ from = "app" }]
+events = ["events/one.json"]
+memory = "128 MiB"
+timeout = 5
+"""
+_OWN = "import six\n\n\ndef handler(event, context):\n    return {'n': event['n'] + 1, 'six': six.__file__}\n"
+
+
+@pytest.mark.usefixtures("index")
+def test_the_commands_prove_and_invoke_in_the_stand_in(
+    lamina: Callable[..., subprocess.CompletedProcess[str]],
+    base_image: str,
+    tmp_path: Path,
+    containers: Callable[[], list[str]],
+) -> None:
+    files = {
+        "recipes/api.toml": _RECIPE.replace("MACHINE", os.uname().machine).replace("IMAGE", base_image),
+        "app/own.py": _OWN,
+        "events/one.json": '{"n": 1}',
+        "events/one.expect.json": '{"answer": {"n": 2, "six": "/opt/python/six.py"}}',
+    }
+    for path, text in files.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text)
+    for command in (["lock", "api"], ["build", "api"]):
+        done = lamina(*command, cwd=tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+    done = lamina("prove", "api", "--in", "container", "--json", "--quiet", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    [row] = json.loads(done.stdout)
+    assert [(proof["kind"], proof["passed"]) for proof in row["proofs"]] == [("imports", True), ("event", True)]
+    assert all(f", container {base_image}@sha256:" in proof["where"] for proof in row["proofs"])
+    done = lamina("invoke", "api", "--in", "container", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, '{"n": 2, "six": "/opt/python/six.py"}\n')
+    assert "REPORT RequestId" in done.stderr
+    assert not containers()
+    done = lamina("prove", "api", "--in", "container", cwd=tmp_path, env={"DOCKER_HOST": "unix:///absent.sock"})
+    assert (done.returncode, done.stdout) == (5, "")
+    assert "error: no container engine answers; tried:\n  unix:///absent.sock: there is no such socket\n" in done.stderr
+    assert "lamina prove without --in runs on this machine" in done.stderr
+
+
+def test_which_engines_were_tried_is_told(tmp_path: Path) -> None:
+    absent = f"unix://{tmp_path}/absent.sock"
+    with pytest.raises(MissingToolError) as caught:
+        connect({"DOCKER_HOST": absent})
+    assert caught.value.message == f"no container engine answers; tried:\n  {absent}: there is no such socket"
+    with pytest.raises(MissingToolError, match="nonsense://x"):
+        connect({"DOCKER_HOST": "nonsense://x"})
+
+
 def _until(met: Callable[[], bool]) -> None:
     until = time.monotonic() + 30
     while not met():

@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
+
 from lamina.prove.model import Ended, Outcome
 from lamina.prove.supervised import MOST_OUTPUT, FailedToEnterError
 
@@ -33,7 +35,6 @@ _MOST_TOLD = 8192
 _GRACE = 5.0
 _SLOWEST_START = 60.0
 _KILLED = -9
-_ENDED: tuple[Ended, ...] = ("exited", "timeout", "memory", "stopped")
 
 
 class Stream(Protocol):
@@ -55,6 +56,17 @@ class Container(NamedTuple):
     stream: Stream
     start: Callable[[], None]
     remove: Callable[[], None]
+
+
+class _Message(msgspec.Struct, frozen=True):
+    """What is told of a job; bytes of memory, seconds. Without a word at the end, it was killed."""
+
+    started: bool = False
+    failed: str | None = None
+    ended: int | None = None
+    verdict: Ended = "exited"
+    seconds: float | None = None
+    peak: int = 0
 
 
 class _Kept:
@@ -92,10 +104,9 @@ class Contained:
         self._said = _Kept()
         self._peak = 0
         self._seconds = 0.0
-        self._stopping = False
+        self._stopping = self._ready = False
         self._verdict: Ended = "exited"
-        # A container that ends without a word was killed.
-        self._last: dict[str, Any] = {"ended": _KILLED}
+        self._last = _Message()
         self._outer: set[socket.socket] = set()
         self._failed = ""
         self._sinks: dict[int, queue.SimpleQueue[bytes]] = {}
@@ -142,7 +153,7 @@ class Contained:
 
     def _outcome(self) -> Outcome:
         out, err = self.output()
-        code = self._last.get("ended") if self._verdict == "exited" else None
+        code = (_KILLED if self._last.ended is None else self._last.ended) if self._verdict == "exited" else None
         return Outcome(self._verdict, code, out, err, self._seconds, self._peak)
 
     def _guard(self, limit: float) -> None:
@@ -170,7 +181,7 @@ class Contained:
         """Take all that the container says, up to its end."""
         held = bytearray()
         try:
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError):
                 while header := self._exactly(_ENGINE_FRAME.size):
                     which, length = _ENGINE_FRAME.unpack(header)
                     while length:
@@ -183,6 +194,8 @@ class Contained:
                         else:
                             held += chunk
                             self._take(held)
+        except (ValueError, msgspec.MsgspecError):
+            self._failed = "its Python answers with something else than was sent to it"
         finally:
             self._finish()
 
@@ -199,19 +212,18 @@ class Contained:
         """Handle every frame that is whole.
 
         Raises:
-            ValueError: what came is no frame, or no message of ours.
+            ValueError, MsgspecError: what came is no frame, or no message of ours.
         """
         while len(held) >= _FRAME.size:
             kind, number, length = _FRAME.unpack_from(held)
             if kind > _TELL or length > _MOST_FRAME:
-                self._failed = "its Python answers with something else than was sent to it"
-                raise ValueError(self._failed)
+                raise ValueError
             if len(held) < _FRAME.size + length:
                 return
             content = bytes(held[_FRAME.size : _FRAME.size + length])
             del held[: _FRAME.size + length]
             if kind == _TELL:
-                self._hear(json.loads(content))
+                self._hear(msgspec.json.decode(content, type=_Message))
             elif number in self._kept:
                 self._kept[number].add(content)
             elif kind == _OPEN:
@@ -219,14 +231,14 @@ class Contained:
             elif number in self._sinks:
                 self._sinks[number].put(content if kind == _DATA else b"")
 
-    def _hear(self, message: dict[str, Any]) -> None:
-        if "failed" in message:
-            self._failed = str(message["failed"])[:_MOST_TOLD]
-        if "peak" in message:
-            self._peak = max(self._peak, int(message["peak"]))
-        if "ended" in message:
+    def _hear(self, message: _Message) -> None:
+        self._peak = max(self._peak, message.peak)
+        if message.failed is not None:
+            self._failed = message.failed[:_MOST_TOLD]
+        if message.ended is not None:
             self._last = message
-        if "failed" in message or "started" in message:
+        self._ready = self._ready or message.started
+        if self._failed or self._ready:
             self._started.set()
 
     def _open(self, number: int, port: int) -> None:
@@ -263,11 +275,13 @@ class Contained:
 
     def _finish(self) -> None:
         """Everything is over: tell how it ended, and close what is open."""
-        told = self._last.get("verdict", "stopped" if self._stopping else self._verdict)
-        self._verdict = next((one for one in _ENDED if one == told), "exited")
-        self._seconds = float(self._last.get("seconds", time.monotonic() - self._began))
-        self._peak = max(self._peak, int(self._last.get("peak", 0)))
-        if not self._started.is_set():
+        last = self._last
+        if last.ended is not None:
+            self._verdict = last.verdict
+        elif self._stopping:
+            self._verdict = "stopped"
+        self._seconds = time.monotonic() - self._began if last.seconds is None else last.seconds
+        if not self._ready:
             self._failed = self._failed or "its Python ended before it ran anything"
         try:
             self._abandon()

@@ -225,6 +225,9 @@ def connect(environment: Mapping[str, str]) -> Engine:
     tried = []
     for host, tls in _hosts(environment):
         client = None
+        if not _there(host):  # the SDK says so in other words, and leaves a socket open
+            tried.append(f"\n  {host}: there is no such socket")
+            continue
         try:
             client = docker.DockerClient(base_url=host, tls=tls, timeout=_TIMEOUT)
             client.ping()
