@@ -317,7 +317,7 @@ def test_without_moto_it_says_what_to_install(api: Api, tmp_path: Path) -> None:
     done = api("prove", "api", "--quiet", code=5, PYTHONPATH=path)
     assert done.stderr == (
         "error: [proof.s3] needs moto's server, which is not installed beside lamina\n"
-        "Install it with: pip install 'lamina[prove]'\n"
+        "Install it with: pip install 'moto[s3,server]'\n"
     )
     assert api.proofs() == []
 

@@ -220,7 +220,7 @@ def connect(environment: Mapping[str, str]) -> Engine:
     except ImportError as error:
         raise MissingToolError(
             "a proof in a container needs the docker SDK, which is not installed",
-            hint=f"Install it: pip install 'lamina[docker]'. {_ELSEWHERE}",
+            hint=f"Install it: pip install docker. {_ELSEWHERE}",
         ) from error
     tried = []
     for host, tls in _hosts(environment):

@@ -149,7 +149,7 @@ class LoopbackS3:
         said = self._errors.decode(errors="replace").strip()
         if _MISSING.search(said):
             message = "[proof.s3] needs moto's server, which is not installed beside lamina"
-            raise MissingToolError(message, hint="Install it with: pip install 'lamina[prove]'")
+            raise MissingToolError(message, hint="Install it with: pip install 'moto[s3,server]'")
         message = "moto's server, the S3 of [proof.s3], does not start"
         raise MissingToolError(message, hint="\n".join(said.splitlines()[-5:]) or "It ended without a word.")
 

@@ -60,7 +60,7 @@ def test_without_moto_it_says_what_to_install(tmp_path: Path) -> None:
     with pytest.raises(MissingToolError) as caught:
         LoopbackS3({}, {**os.environ, "PYTHONPATH": str(tmp_path)})
     assert caught.value.message == "[proof.s3] needs moto's server, which is not installed beside lamina"
-    assert caught.value.hint == "Install it with: pip install 'lamina[prove]'"
+    assert caught.value.hint == "Install it with: pip install 'moto[s3,server]'"
 
 
 def test_a_server_that_does_not_start_is_told(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def test_without_the_sdk_it_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(MissingToolError) as caught:
         engine.connect({})
     assert caught.value.message == "a proof in a container needs the docker SDK, which is not installed"
-    assert caught.value.hint == f"Install it: pip install 'lamina[docker]'. {_ELSEWHERE}"
+    assert caught.value.hint == f"Install it: pip install docker. {_ELSEWHERE}"
     assert caught.value.exit_code == 5
 
 
