@@ -530,7 +530,7 @@ def _until(true: Callable[[], bool], seconds: float = 30) -> None:
 def test_interrupted_it_leaves_the_manifest_and_nothing_else(api: Api, tmp_path: Path) -> None:
     api.prove()
     before = {path.name: path.read_bytes() for path in (api.root / "dist").iterdir()}
-    mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8")
+    mounts = _mounts(api.store)
     api.write("smoke.py", "import time\ntime.sleep(300)\n")
     temporary = tmp_path / "temporary"
     temporary.mkdir()
@@ -553,8 +553,14 @@ def test_interrupted_it_leaves_the_manifest_and_nothing_else(api: Api, tmp_path:
     assert "Traceback" not in err
     _until(lambda: not any(Path("/proc", pid).exists() for pid in below))
     assert {path.name: path.read_bytes() for path in (api.root / "dist").iterdir()} == before
-    assert Path("/proc/self/mountinfo").read_text(encoding="utf-8") == mounts
+    assert _mounts(api.store) == mounts
     assert [*temporary.iterdir()] == []
+
+
+def _mounts(store: Path) -> list[str]:
+    """What is mounted that a sandbox mounts; other programs of this machine may mount what they like."""
+    lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if any(word in line for word in (str(store), "/var/task", "/var/lamina"))]
 
 
 def _children(pid: int) -> list[str]:
