@@ -14,13 +14,62 @@ from pathlib import Path
 
 _SUITE, _PYTHON = "bookworm", "python3.11"
 _PACKAGES = "python3,ca-certificates"
-#: As AWS's has it: one argument, the handler. Without an emulator it starts the runtime client where there is one.
+#: As AWS's has it: one argument, the handler; the emulator where no Runtime API is named.
 _ENTRY = f"""#!/bin/sh
 if [ $# -ne 1 ]; then
   echo "entrypoint requires the handler name to be the first argument" 1>&2
   exit 142
 fi
+export PYTHONPATH=/opt/python:/var/runtime
+if [ -z "$AWS_LAMBDA_RUNTIME_API" ]; then
+  exec /usr/local/bin/aws-lambda-rie /var/lang/bin/{_PYTHON} -m awslambdaric "$1"
+fi
 exec /var/lang/bin/{_PYTHON} -m awslambdaric "$1"
+"""
+#: Stands in for AWS's emulator: a Runtime API for the client that it starts, and the Invoke API on port 8080.
+_EMULATOR = f"""#!/var/lang/bin/{_PYTHON}
+import os, queue, subprocess, sys, threading, uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+work, answers = queue.Queue(), {{}}
+
+class Server(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def body(self):
+        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+    def say(self, status, body=b"", **headers):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+class Runtime(Server):
+    def do_GET(self):
+        request, event = work.get()
+        arn = "arn:aws:lambda:us-east-1:012345678912:function:function"
+        self.say(200, event, Content_Type="application/json", Lambda_Runtime_Aws_Request_Id=request,
+                 Lambda_Runtime_Deadline_Ms="9999999999999", Lambda_Runtime_Invoked_Function_Arn=arn,
+                 Lambda_Runtime_Trace_Id="Root=1-0-0")
+
+    def do_POST(self):
+        answers[self.path.split("/")[-2]].put(self.body())
+        self.say(202)
+
+class Invoke(Server):
+    def do_POST(self):
+        request = str(uuid.uuid4())
+        answers[request] = queue.Queue()
+        work.put((request, self.body()))
+        self.say(200, answers[request].get())
+
+api = ThreadingHTTPServer(("127.0.0.1", 9001), Runtime)
+threading.Thread(target=api.serve_forever, daemon=True).start()
+subprocess.Popen(sys.argv[1:], env={{**os.environ, "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001"}})
+ThreadingHTTPServer(("", 8080), Invoke).serve_forever()
 """
 
 
@@ -44,9 +93,9 @@ def _lay_out(root: Path) -> None:
     for path in ("opt", "var/task", "var/runtime", f"var/lang/lib/{_PYTHON}/site-packages", "var/lang/bin"):
         (root / path).mkdir(parents=True, exist_ok=True)
     (root / "var/lang/bin" / _PYTHON).symlink_to(f"/usr/bin/{_PYTHON}")
-    entry = root / "lambda-entrypoint.sh"
-    entry.write_text(_ENTRY)
-    entry.chmod(0o755)
+    for path, text in (("lambda-entrypoint.sh", _ENTRY), ("usr/local/bin/aws-lambda-rie", _EMULATOR)):
+        (root / path).write_text(text)
+        (root / path).chmod(0o755)
 
 
 def _kept(info: tarfile.TarInfo) -> tarfile.TarInfo | None:

@@ -461,7 +461,14 @@ def test_the_commands_prove_and_invoke_in_the_stand_in(
     done = lamina("prove", "api", "--in", "container", "--json", "--quiet", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     [row] = json.loads(done.stdout)
-    assert [(proof["kind"], proof["passed"]) for proof in row["proofs"]] == [("imports", True), ("event", True)]
+    kinds = [(proof["kind"], proof["passed"]) for proof in row["proofs"]]
+    assert kinds == [("imports", True), ("event", True), ("emulator", True)]
+    wrong = tmp_path / "events" / "one.expect.json"
+    wrong.write_text('{"answer": {"n": 3}}')
+    done = lamina("prove", "api", "--in", "container", "--json", "--quiet", cwd=tmp_path)
+    assert done.returncode == 1
+    assert [proof["passed"] for proof in json.loads(done.stdout)[0]["proofs"]] == [True, False, False]
+    wrong.write_text(files["events/one.expect.json"])
     assert all(f", container {base_image}@sha256:" in proof["where"] for proof in row["proofs"])
     done = lamina("invoke", "api", "--in", "container", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, '{"n": 2, "six": "/opt/python/six.py"}\n')

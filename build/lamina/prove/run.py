@@ -15,6 +15,7 @@ from lamina.emit import manifest as manifests
 from lamina.emit.manifest import Proof
 from lamina.errors import IntegrityError, RecipeError
 from lamina.files import put
+from lamina.prove.emulator import Emulated, through_emulator
 from lamina.prove.imports import prove as judge
 from lamina.prove.imports import run_imports
 from lamina.prove.invocation import CREDENTIALS
@@ -107,6 +108,10 @@ def prove(
             with Function(session.sandbox, setting_of(session, beside)) as function:
                 for event in stated.events:
                     yield _event(where, function, event)
+            if session.sandbox.where.how.startswith("container "):
+                setting = setting_of(session, beside)
+                for emulated in through_emulator(session.sandbox, setting, stated.events):
+                    yield _emulated(where, emulated)
 
 
 @contextlib.contextmanager
@@ -230,6 +235,13 @@ def _omitted(session: Session, missing: str) -> str:
         if canonical(omit.name) == top:
             return f"{omit.name} is not shipped, by omit of the recipe: {omit.reason}"
     return ""
+
+
+def _emulated(where: str, emulated: Emulated) -> Result:
+    passed = not emulated.mismatches
+    detail = f"{emulated.where}: {'as expected' if passed else 'not as expected'}, through the image's own emulator"
+    lines = () if passed else (*emulated.mismatches, *emulated.log.splitlines()[-_LAST_LINES:])
+    return Result(Proof("emulator", where, passed, detail), lines, of_function=True)
 
 
 def _script(session: Session, where: str, path: str, content: bytes, beside: Services) -> Result:

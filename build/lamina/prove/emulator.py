@@ -1,0 +1,73 @@
+"""Events once more, through the emulator that a base image brings: what ``docker run`` of an image would start."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from lamina.prove.events import mismatches
+from lamina.prove.invocation import environment
+from lamina.prove.model import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lamina.prove.invocation import Setting
+    from lamina.prove.model import Sandbox
+    from lamina.prove.trial import Event
+
+_PROGRAM = Path(__file__).with_name("inside") / "emulate.py"
+_SECONDS = 60.0  # beyond all timeouts together, for the emulator itself
+
+
+class Emulated(NamedTuple):
+    """What the emulator made of one event; ``mismatches`` are where that is not what was expected."""
+
+    where: str
+    mismatches: tuple[str, ...]
+    log: str
+
+
+def through_emulator(sandbox: Sandbox, setting: Setting, events: Sequence[Event]) -> list[Emulated]:
+    """Send the events to the emulator of the image; empty where the image has none.
+
+    Memory is not limited: emulator and client would count as the function's.
+    """
+    order = {
+        "handler": setting.handler,
+        "events": [base64.b64encode(event.data).decode() for event in events],
+        "seconds": setting.timeout,
+    }
+    variables = {**environment(setting, 0), "AWS_LAMBDA_FUNCTION_TIMEOUT": str(int(setting.timeout))}
+    del variables["AWS_LAMBDA_RUNTIME_API"]  # with it the image would start no emulator
+    job = Job(
+        ("-c", _PROGRAM.read_text(encoding="utf-8")),
+        variables,
+        json.dumps(order).encode(),
+        setting.reach,
+        seconds=setting.timeout * len(events) + _SECONDS,
+    )
+    running = sandbox.start(job)
+    outcome = running.wait() or running.stop()
+    answers = [base64.b64decode(line) for line in outcome.stdout.split()]
+    if not answers and outcome.ended == "exited" and outcome.code == 0:
+        return []
+    log = outcome.stderr.decode(errors="replace")
+    told = [
+        Emulated(event.where, tuple(mismatches(event.expected, answer, failed=_is_error(answer))), log)
+        for event, answer in zip(events, answers, strict=False)
+    ]
+    return [*told, *(Emulated(event.where, ("the emulator gave no answer",), log) for event in events[len(told) :])]
+
+
+def _is_error(answer: bytes) -> bool:
+    """Whether an answer is an error of the function: the emulator tells by its form alone."""
+    try:
+        told = msgspec.json.decode(answer)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return isinstance(told, dict) and {"errorType", "errorMessage"} <= told.keys()
