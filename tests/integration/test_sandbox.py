@@ -14,6 +14,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -263,6 +264,21 @@ def test_another_port_is_not(namespaces: HostSandbox, echo: int) -> None:
 def test_the_network_is_off(namespaces: HostSandbox) -> None:
     outcome = _run(namespaces, "import socket\nsocket.create_connection(('192.0.2.1', 80), timeout=5)")
     assert b"Network is unreachable" in outcome.stderr
+
+
+@pytest.mark.parametrize("means", ["namespaces", "bubblewrap"])
+def test_the_network_is_there_where_it_is_asked_for(
+    means: Literal["namespaces", "bubblewrap"], staged: Stage, request: pytest.FixtureRequest
+) -> None:
+    request.getfixturevalue(means)  # skips where the system does not allow them
+    with socket.socket() as listening, open_sandbox(staged, _target().runtime, means=means, network=True) as sandbox:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        port = listening.getsockname()[1]
+        outcome = _run(sandbox, f"import socket\nsocket.create_connection(('127.0.0.1', {port}), timeout=5)")
+        assert outcome.code == 0, outcome.stderr
+        assert _told(sandbox, "open('/etc/resolv.conf').read()") == Path("/etc/resolv.conf").read_text()
+        assert (sandbox.where.isolated, sandbox.where.how) == (False, f"{means}, with the network")
 
 
 def test_too_much_memory_ends_a_job(sandbox: HostSandbox) -> None:

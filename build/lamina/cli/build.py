@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -84,8 +85,11 @@ def command(  # noqa: PLR0913 - one argument an option
                 if not as_json:
                     _print(built, artefact)
                 if proofs is not None and not built.failed and target in here:
+                    from lamina.prove.session import Means
+
                     indexes = partial(common.indexes_of, project, recipe, links)
-                    proven = proofs.prove(ordered, store, fetch, indexes, progress, offline=offline, show=not as_json)
+                    means = Means(store, fetch, indexes, os.environ, progress, offline)
+                    proven = proofs.prove(ordered, means, show=not as_json)
                     failed = failed or not proven.passed
                     built = _reread(built)
                 if as_json:

@@ -42,6 +42,7 @@ place_option = click.option(
     default="host",
     help="On this machine, or in containers of the target's base image, with Docker or Podman.",
 )
+network_option = click.option("--network", is_flag=True, help="Let what runs use the network, which is off else.")
 links_option = click.option(
     "--find-links",
     "links",

@@ -54,8 +54,9 @@ Examples:
 @common.offline_option
 @common.links_option
 @common.place_option
+@common.network_option
 @common.json_option
-def command(
+def command(  # noqa: PLR0913 - one for each option
     recipe_name: str,
     files: tuple[str, ...],
     port: int | None,
@@ -64,6 +65,7 @@ def command(
     place: Place,
     *,
     offline: bool,
+    network: bool,
     as_json: bool,
 ) -> int:
     """Call the function of a recipe as Lambda would, with AWS's own runtime client.
@@ -97,7 +99,7 @@ def command(
         workshop = common.workshop(project, recipe, links, store, progress, offline=offline)
         fetch = workshop.fetch(common.fetcher(project, recipe, links, store, progress, offline=offline))
         indexes = partial(common.indexes_of, project, recipe, links)
-        means = Means(store, fetch, indexes, os.environ, progress, offline, place)
+        means = Means(store, fetch, indexes, os.environ, progress, offline, place, network)
         ordered = workshop.fulfil(order(project, recipe, targets[0]))
         with open_session(ordered, means) as session, live(session, os.environ) as function:
             progress.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,13 +15,9 @@ from lamina.project import Order, order
 from lamina.report import machine
 
 if TYPE_CHECKING:
-    from lamina.index import Indexes
-    from lamina.part.library import Fetch
-    from lamina.progress import Progress
     from lamina.prove.run import Result
-    from lamina.prove.session import Place
+    from lamina.prove.session import Means, Place
     from lamina.prune.model import Decision
-    from lamina.store import Store
     from lamina.target import Target
 
 
@@ -41,6 +37,7 @@ Examples:
 @common.place_option
 @click.option("--output", type=click.Path(file_okay=False), metavar="FOLDER", help="Instead of dist/ of the project.")
 @common.json_option
+@common.network_option
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 def command(  # noqa: PLR0913 - one for each option
     recipes: tuple[str, ...],
@@ -52,6 +49,7 @@ def command(  # noqa: PLR0913 - one for each option
     everything: bool,
     offline: bool,
     as_json: bool,
+    network: bool,
     quiet: bool,
 ) -> int:
     """Run what was built, in a CPython of the target: every import, the recipe's script, the function's events.
@@ -60,8 +58,10 @@ def command(  # noqa: PLR0913 - one for each option
     AWS's own runtime client among it. Where the kernel allows it, the layer stands read-only at /opt and the function
     at /var/task, and there is no network. What ran, and where, is written into the manifests. Needs Linux of the
     target's architecture, or --in container: the image is the recipe's [image] base, else LAMINA_BASE_IMAGE, else AWS's
-    own.
+    own. With --network, what runs may use the network, and the proof says so.
     """
+    from lamina.prove.session import Means
+
     store = common.open_store()
     progress = common.TerminalProgress(quiet=quiet)
     rows: list[machine.Proven] = []
@@ -74,9 +74,8 @@ def command(  # noqa: PLR0913 - one for each option
             for target in provable(targets, recipe.name, asked=bool(wanted), place=place):
                 ordered = workshop.fulfil(order(project, recipe, target))
                 try:
-                    rows.append(
-                        prove(ordered, store, fetch, indexes, progress, offline=offline, show=not as_json, place=place)
-                    )
+                    means = Means(store, fetch, indexes, os.environ, progress, offline, place, network)
+                    rows.append(prove(ordered, means, show=not as_json))
                 except MissingToolError as error:  # another target may run here
                     common.show(error)
                     lacking = error.exit_code
@@ -115,30 +114,24 @@ def _spellings(target: Target, images: Mapping[str, str]) -> tuple[str, ...]:
 
 def prove(
     ordered: Order,
-    store: Store,
-    fetch: Fetch,
-    indexes: Callable[[], Indexes],
-    progress: Progress,
+    means: Means,
     *,
-    offline: bool,
     show: bool,
-    place: Place = "host",
 ) -> machine.Proven:
     """Run the proofs of one order, print each as it ends, and write them into the manifests."""
     from lamina.planner import Planner
     from lamina.prove.run import not_run, record
     from lamina.prove.run import prove as run_proofs
-    from lamina.prove.session import Means, open_session
+    from lamina.prove.session import open_session
     from lamina.report.text import plural
 
     def decisions() -> Iterable[Decision]:
-        _, said = Planner(ordered, store, fetch, progress).decisions()
+        _, said = Planner(ordered, means.store, means.fetch, means.progress).decisions()
         return (decision for part in said for decision in part)
 
-    means = Means(store, fetch, indexes, os.environ, progress, offline, place)
     results: list[Result] = []
     with open_session(ordered, means) as session:
-        for result in run_proofs(session, decisions, os.environ, progress):
+        for result in run_proofs(session, decisions, means.environment, means.progress):
             if show and not results:
                 click.echo(f"{ordered.recipe.name} for {ordered.target.name}")
             results.append(result)

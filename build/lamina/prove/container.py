@@ -61,8 +61,10 @@ class _Told(NamedTuple):
 class ContainerSandbox:
     """Where jobs run in containers; made by :func:`open_container`. To be closed, or used as a context."""
 
-    def __init__(self, engine: Engine, image: Image, target: Target, stage: Stage, tmp: int) -> None:
-        self._engine, self._image, self._target, self._tmp = engine, image, target, tmp
+    def __init__(
+        self, engine: Engine, image: Image, target: Target, stage: Stage, tmp: int, *, network: bool = False
+    ) -> None:
+        self._engine, self._image, self._target, self._tmp, self._network = engine, image, target, tmp, network
         self._label = secrets.token_hex(8)
         self._running: list[Contained] = []
         python = target.runtime.python
@@ -140,7 +142,7 @@ class ContainerSandbox:
             "seconds": job.seconds,
         }
         container = self._engine.create(
-            Run(self._image.id, command, _user(binds.values()), binds, self._tmp, self._label)
+            Run(self._image.id, command, _user(binds.values()), binds, self._tmp, self._label, self._network)
         )
         running = Contained(container, order, job.stdin, job.reach, job.seconds)
         self._running = [one for one in self._running if one.wait(0) is None]
@@ -163,7 +165,8 @@ class ContainerSandbox:
         if outcome is None:
             raise AssertionError
         first, _, second = outcome.stdout.partition(b"\n")
-        where = machine.read(first, isolated=True, how=f"container {image.reference}@{image.digest}")
+        how = f"container {image.reference}@{image.digest}{', with a network' if self._network else ''}"
+        where = machine.read(first, isolated=not self._network, how=how)
         try:
             more = json.loads(second)
             told = str(more["machine"]), bool(more["runtime"]), tuple(map(str, more["folders"]))
@@ -184,7 +187,7 @@ def reference(stated: str | None, target: Target, environment: Mapping[str, str]
     return stated or environment.get(OVERRIDE) or _AWS.format(*target.runtime.python)
 
 
-def open_container(
+def open_container(  # noqa: PLR0913 - what a container needs of the edge
     stage: Stage,
     target: Target,
     image: str,
@@ -194,11 +197,12 @@ def open_container(
     offline: bool = False,
     progress: Progress = SILENT,
     tmp: int = TMP_BYTES,
+    network: bool = False,
 ) -> ContainerSandbox:
     """Make a sandbox of containers of ``image``; ``stage`` says what stands in them, its interpreter is not used.
 
     ``standin`` gives the stand-in for Lambda's runtime, and is called only where the image has none. ``tmp`` is the
-    size of ``/tmp`` in bytes.
+    size of ``/tmp`` in bytes. With ``network`` jobs have the one that the engine gives.
 
     Raises:
         MissingToolError: there is no engine, or it has no such image, or does not run it.
@@ -207,7 +211,7 @@ def open_container(
     engine = connect(environment)
     try:
         found = engine.image(image, target, offline=offline, progress=progress)
-        sandbox = ContainerSandbox(engine, found, target, stage, tmp)
+        sandbox = ContainerSandbox(engine, found, target, stage, tmp, network=network)
     except BaseException:
         engine.close()
         raise

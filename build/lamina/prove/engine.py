@@ -48,6 +48,7 @@ class Run(NamedTuple):
     binds: Mapping[str, str]
     tmp: int
     label: str
+    network: bool = False
 
 
 class Engine:
@@ -110,7 +111,9 @@ class Engine:
                 raise DockerException(line["error"])
 
     def create(self, run: Run) -> Container:
-        """Make a container without a network, whose file system is read-only but for ``/tmp``, and attach to it.
+        """Make a container whose file system is read-only but for ``/tmp``, and attach to it.
+
+        It has a network only where one was asked for.
 
         It is not started yet. The engine removes it when it ends.
 
@@ -127,7 +130,7 @@ class Engine:
             ipc_mode="none",  # no shared memory, as on Lambda
             log_config=LogConfig(type="none"),  # or the engine writes all that passes through to its disk
             mounts=[Mount(place, source, type="bind", read_only=True) for place, source in run.binds.items()],
-            network_mode="none",
+            network_mode="default" if run.network else "none",
             read_only=True,
             security_opt=["no-new-privileges", "label=disable"],  # the latter for SELinux, which hides folders else
             tmpfs={"/tmp": f"rw,exec,nosuid,nodev,mode=1777,size={run.tmp}"},  # noqa: S108 - the job's own

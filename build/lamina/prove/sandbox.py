@@ -59,6 +59,7 @@ class _Way(NamedTuple):
     supervisor: Sequence[str]
     isolated: bool
     root: Mapping[str, Any] | None = None
+    network: bool = False
 
 
 class HostSandbox:
@@ -105,7 +106,8 @@ class HostSandbox:
             "root": way.root,
             "uid": _UID,
             "gid": _GID,
-            "listen": way.isolated,
+            "listen": way.isolated and not way.network,
+            "network": way.network,
             "ports": list(dict.fromkeys(job.reach)),
         }
         running = Supervised(
@@ -138,17 +140,21 @@ class HostSandbox:
         outcome = running.wait()
         if outcome is None:
             raise AssertionError
-        where = machine.read(outcome.stdout, isolated=self._way.isolated, how=how)
+        isolated = self._way.isolated and not self._way.network
+        where = machine.read(outcome.stdout, isolated=isolated, how=how)
         if where is None:
             told = outcome.stderr.decode(errors="replace").strip().splitlines()
             raise FailedToEnterError(told[-1] if told else f"the interpreter ended with {outcome.code}")
         self._where = where
 
 
-def open_sandbox(stage: Stage, runtime: Runtime, *, means: Means | None = None, tmp: int = TMP_BYTES) -> HostSandbox:
+def open_sandbox(
+    stage: Stage, runtime: Runtime, *, means: Means | None = None, tmp: int = TMP_BYTES, network: bool = False
+) -> HostSandbox:
     """Make the best sandbox that this machine allows, or, with ``means``, this one only.
 
-    ``tmp`` is the size of ``/tmp`` in bytes, which a plain process does not keep to.
+    ``tmp`` is the size of ``/tmp`` in bytes, which a plain process does not keep to. With ``network`` jobs have that of
+    this machine.
 
     Raises:
         MissingToolError: the interpreter does not run, or ``means`` does not work here; the message says why.
@@ -157,8 +163,9 @@ def open_sandbox(stage: Stage, runtime: Runtime, *, means: Means | None = None, 
     for each in MEANS if means is None else (means,):
         folder = Path(tempfile.mkdtemp(prefix="lamina-prove-")) if each == "plain process" else None
         try:
-            sandbox = HostSandbox(_way(each, stage, runtime, tmp, folder), runtime.python, folder)
-            sandbox.probe(f"{each}, as namespaces do not work here: {failed}" if failed else each)
+            sandbox = HostSandbox(_way(each, stage, runtime, tmp, folder, network=network), runtime.python, folder)
+            how = f"{each}, with the network" if network else each
+            sandbox.probe(f"{how}, as namespaces do not work here: {failed}" if failed else how)
         except FailedToEnterError as error:
             failed = failed or str(error)
             _remove(folder)
@@ -178,7 +185,7 @@ def _remove(folder: Path | None) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _way(means: Means, stage: Stage, runtime: Runtime, tmp: int, folder: Path | None) -> _Way:
+def _way(means: Means, stage: Stage, runtime: Runtime, tmp: int, folder: Path | None, *, network: bool) -> _Way:
     supervisor = ["-I", "-S", "-B"]
     if folder is not None:
         task = stage.task or folder / "task"
@@ -187,19 +194,21 @@ def _way(means: Means, stage: Stage, runtime: Runtime, tmp: int, folder: Path | 
         interpreter, start, root = str(stage.interpreter), str(_INSIDE / "start.py"), None
     else:
         where, root = _root(stage, runtime, tmp)
+        if network:
+            _resolving(root)
         interpreter, start = f"/var/lang/bin/{stage.interpreter.name}", _START
     given = places.environment(runtime, where, _system_folders())
     if means == "bubblewrap" and root is not None:
         command = [
-            *_bubblewrap(root),
+            *_bubblewrap(root, network=network),
             interpreter,
             *supervisor,
             "-c",
             (_INSIDE / "supervise.py").read_text(encoding="utf-8"),
         ]
-        return _Way(where, interpreter, start, given, command, isolated=True)
+        return _Way(where, interpreter, start, given, command, isolated=True, network=network)
     command = [str(stage.interpreter), *supervisor, str(_INSIDE / "supervise.py")]
-    return _Way(where, interpreter, start, given, command, isolated=root is not None, root=root)
+    return _Way(where, interpreter, start, given, command, isolated=root is not None, root=root, network=network)
 
 
 def _root(stage: Stage, runtime: Runtime, tmp: int) -> tuple[places.Places, dict[str, Any]]:
@@ -226,7 +235,15 @@ def _root(stage: Stage, runtime: Runtime, tmp: int) -> tuple[places.Places, dict
     return where, root
 
 
-def _bubblewrap(root: Mapping[str, Any]) -> list[str]:
+def _resolving(root: dict[str, Any]) -> None:
+    """Show the host's list of name servers, which on some hosts is a link out of /etc."""
+    real = Path("/etc/resolv.conf").resolve()
+    if real.is_file() and real.parts[1:2] == ("run",):
+        root["folders"] = [*root["folders"], str(real.parent)]
+        root["files"] = {**root["files"], str(real): real.read_text(encoding="utf-8", errors="replace")}
+
+
+def _bubblewrap(root: Mapping[str, Any], *, network: bool) -> list[str]:
     """The command that makes the same with bubblewrap; the user is called as on the host, as it takes no text as file.
 
     Raises:
@@ -236,6 +253,7 @@ def _bubblewrap(root: Mapping[str, Any]) -> list[str]:
     if program is None:
         raise FailedToEnterError("bubblewrap is not installed")
     words = [program, "--unshare-all", "--unshare-user", "--as-pid-1", "--uid", str(_UID), "--gid", str(_GID)]
+    words += ["--share-net"] if network else []
     for folder in root["folders"]:
         words += ["--dir", folder]
     for path in root["system"]:

@@ -67,6 +67,7 @@ class Means(NamedTuple):
     progress: Progress
     offline: bool = False
     place: Place = "host"
+    network: bool = False
 
 
 @contextlib.contextmanager
@@ -102,7 +103,7 @@ def open_session(order: Order, means: Means) -> Iterator[Session]:
 def _on_host(order: Order, means: Means) -> tuple[Stage, _Opened]:
     """What runs on this machine, without the artefacts, and how a sandbox over it is opened."""
     stage = Stage(find(order.target, means.environment).path, _standin(order, means))
-    return stage, lambda whole: contextlib.closing(open_sandbox(whole, order.target.runtime))
+    return stage, lambda whole: contextlib.closing(open_sandbox(whole, order.target.runtime, network=means.network))
 
 
 def _in_containers(order: Order, means: Means) -> tuple[Stage, _Opened]:
@@ -120,6 +121,7 @@ def _in_containers(order: Order, means: Means) -> tuple[Stage, _Opened]:
             lambda: _standin(order, means),
             offline=means.offline,
             progress=means.progress,
+            network=means.network,
         )
 
     return Stage(Path(order.target.runtime.interpreter), Path()), opened

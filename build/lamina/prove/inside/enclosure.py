@@ -28,14 +28,16 @@ _NEW = "/tmp"  # noqa: S108
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def separate(uid: int, gid: int) -> None:
+def separate(uid: int, gid: int, *, network: bool) -> None:
     """Leave the host's namespaces; the user becomes ``uid`` and ``gid``, and may mount in its own.
+
+    With ``network`` that of the host stays.
 
     Raises:
         OSError: the kernel, or its administrator, does not allow it.
     """
     outer_uid, outer_gid = os.getuid(), os.getgid()
-    _call("unshare", _NEWUSER | _NEWNS | _NEWPID | _NEWNET | _NEWIPC | _NEWUTS)
+    _call("unshare", _NEWUSER | _NEWNS | _NEWPID | (0 if network else _NEWNET) | _NEWIPC | _NEWUTS)
     _write("/proc/self/setgroups", "deny")
     _write("/proc/self/uid_map", f"{uid} {outer_uid} 1")
     _write("/proc/self/gid_map", f"{gid} {outer_gid} 1")

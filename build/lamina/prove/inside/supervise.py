@@ -69,7 +69,7 @@ def _enter(control: socket.socket, job: dict[str, Any]) -> None:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
     import enclosure  # type: ignore[import-not-found]  # beside this file, which is no part of a package here
 
-    enclosure.separate(job["uid"], job["gid"])
+    enclosure.separate(job["uid"], job["gid"], network=job["network"])
     child = os.fork()
     if child:
         control.close()
@@ -79,7 +79,8 @@ def _enter(control: socket.socket, job: dict[str, Any]) -> None:
         os._exit(0)
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     enclosure.build(job["root"])
-    enclosure.loopback_up()
+    if not job["network"]:
+        enclosure.loopback_up()
 
 
 def _listen(control: socket.socket, ports: list[int]) -> None:
