@@ -191,7 +191,7 @@ def _own_findings(item: Item, finder: _Finder) -> Iterator[Finding]:
         yield make(
             "missing-import",
             item.path,
-            f"{missing.words}: {item.path} imports it and will fail, {when}; {_absent(missing, modules)}",
+            f"{missing.words}: {item.path} imports it and will fail {when}; {_absent(missing, modules)}",
             _hint(missing, finder),
             severity="warning" if lazy or unverified else None,
         )

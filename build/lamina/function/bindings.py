@@ -6,8 +6,10 @@ import ast
 from collections.abc import Iterator
 from typing import NamedTuple
 
-#: With these a module may define names that no statement spells.
-_WRITERS = frozenset({"globals", "exec", "vars", "setattr", "locals", "modules", "__getattr__"})
+#: With these a module may define names that no statement spells: its namespace, code that is made, ``sys.modules``.
+_WRITERS = frozenset({"globals", "exec", "modules"})
+#: These are the module's namespace where they are called with nothing.
+_BARE_WRITERS = frozenset({"vars", "locals"})
 
 #: A definition, an import, or the value that is assigned; ``None`` where that cannot be told.
 Node = ast.stmt | ast.expr | None
@@ -28,13 +30,17 @@ def definitions(tree: ast.Module, name: str) -> list[Definition]:
     return found[last:]
 
 
-def writes_names(tree: ast.Module) -> bool:
-    """Whether the module may define names in ways that no statement of its own shows."""
+def writes_names(tree: ast.Module, name: str) -> bool:
+    """Whether the module may define ``name`` in ways that no statement at its top shows."""
+    if any(isinstance(node, ast.FunctionDef) and node.name == "__getattr__" for node in tree.body):
+        return True  # PEP 562
     for node in ast.walk(tree):
         match node:
-            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.FunctionDef(name=name) if name in _WRITERS:
+            case ast.Name(id=used) | ast.Attribute(attr=used) if used in _WRITERS:
                 return True
-            case ast.Global():
+            case ast.Call(func=ast.Name(id=used), args=[]) if used in _BARE_WRITERS:
+                return True
+            case ast.Global(names=names) if name in names:
                 return True
     return False
 

@@ -29,7 +29,7 @@ from lamina.runtimes import quotas
 from lamina.store import Store
 
 #: Counted up with every change of what is judged or how.
-FORMAT = 1
+FORMAT = 2
 
 
 class FunctionBuilt(NamedTuple):

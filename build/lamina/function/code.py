@@ -22,7 +22,7 @@ def check_function(modules: Mapping[str, bytes], function: Function) -> Iterator
     """
     parsed, unread = read(modules)
     for one in unread:
-        hint = "nothing is known against it; look at it yourself"
+        hint = "Nothing is known against it; look at it yourself."
         yield make("stub-code", one.path, f"not looked at for unfinished code: {one.reason}", hint, "note")
     names = Names(parsed)
     calls = follow(names, function.handler)

@@ -74,7 +74,7 @@ def check_environment(declared: Mapping[str, Variable], reached: Reads, whole: R
         way = "without a default, so that it fails where nothing sets it" if read.needs else "with a default"
         message = f"line {read.line} reads {read.name}, {way}; the recipe does not declare it"
         hint = (
-            f"add to [function] environment: {read.name} = {{ required = true }}, or {{ secret = true }} for a secret"
+            f"Add to [function] environment: {read.name} = {{ required = true }}, or {{ secret = true }} for a secret."
         )
         yield make("undeclared-variable", read.path, message, hint)
     yield from _unread(declared, whole)
@@ -86,7 +86,7 @@ def _unread(declared: Mapping[str, Variable], whole: Reads) -> Iterator[Finding]
         if name.upper() in read or name in whole.texts or _reader(name, whole.imports) is not None:
             continue
         message = "the recipe declares it, and the function's own code never reads it"
-        hint = f"take {name} out of [function] environment; if a library reads it, accept the finding with the reason"
+        hint = f"Take {name} out of [function] environment; if a library reads it, accept the finding with the reason."
         if whole.computed:
             message += " under its own name; some code reads names that are only known when it runs"
         yield make(

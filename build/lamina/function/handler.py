@@ -84,7 +84,7 @@ def _check_name(handler: str, at: _At, modules: Modules, read: Read, seen: set[t
     candidates = definitions(tree, at.name)
     if len(candidates) > _MOST_CANDIDATES:
         return
-    if not candidates and not writes_names(tree):
+    if not candidates and not writes_names(tree, at.name):
         yield _missing(handler, at, path, tree, modules)
     if not candidates:
         return

@@ -29,7 +29,7 @@ def check_placeholders(declared: Mapping[str, Variable], reads: Sequence[Read]) 
             known = declared.get(read.name)
             use = "is used as soon as nothing sets the variable" if known is None else "stands behind the declared one"
             message = f'the default of {read.name} in line {read.line}, "{_short(read.default or "")}", {why}: it {use}'
-            hint = f'read it as os.environ["{read.name}"], so that a missing value fails at once'
+            hint = f'Read it as os.environ["{read.name}"], so that a missing value fails at once.'
             yield make("placeholder-value", read.path, message, hint, None if known is None else "warning")
 
 
@@ -59,13 +59,13 @@ def _of_recipe(name: str, value: str) -> Iterator[Finding]:
     if why := why_placeholder(value):
         shown = f'"{_short(value)}" ' if value.strip() else ""
         message = f"the value {shown}{why}: the function would be deployed with it"
-        hint = f"write the real value, or {name} = {{ required = true }} if whoever deploys must set it"
+        hint = f"Write the real value, or {name} = {{ required = true }} if whoever deploys must set it."
         yield make("placeholder-value", path, message, hint)
         return
     what, certain = what_secret(name, value)
     if what:
         message = f"the value is {what}, and stands in the recipe for all to read"
-        hint = f"write {name} = {{ secret = true }}, keep the value in a secret store, and have this one revoked"
+        hint = f"Write {name} = {{ secret = true }}, keep the value in a secret store, and have this one revoked."
         yield make("placeholder-value", path, message, hint, None if certain else "warning")
 
 

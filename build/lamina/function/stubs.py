@@ -33,8 +33,8 @@ _REPLACING = frozenset({"abstractmethod", "overload", "singledispatch", "singled
 _KEEPING = frozenset({"staticmethod", "classmethod", "property", "cache", "lru_cache", "wraps", "override", "final"})
 _ABSTRACT = frozenset({"ABC", "ABCMeta", "Protocol"})
 _HINT = (
-    "write what it stands for, or take it out of the handler's way; if it is meant as it is, "
-    "accept the finding in the recipe with the reason"
+    "Write what it stands for, or take it out of the handler's way; if it is meant as it is, "
+    "accept the finding in the recipe with the reason."
 )
 
 
@@ -63,7 +63,7 @@ def _of_body(names: Names, reached: Reached) -> Iterator[Finding]:
         yield make("stub-code", body.module.path, f"{place}: {says}", _HINT)
     elif shape is None and facts().words.has("pretend", name):
         message = f"{place}: the name says that it stands for something else, though its body does real work"
-        hint = "give it a name that says what it does, or see whether the real one should be called here"
+        hint = "Give it a name that says what it does, or see whether the real one should be called here."
         yield make("stub-code", body.module.path, message, hint, "note")
 
 
@@ -188,5 +188,5 @@ def _mocks(names: Names, calls: Calls) -> Iterator[Finding]:
                     told.add((module.path, library))
                     place = f"{shown(steps)} (line {node.lineno})"
                     message = f"{place}: imports {library}, which {known[library]}"
-                    hint = f"use the real thing here and leave {library} to the tests"
+                    hint = f"Use the real thing here and leave {library} to the tests."
                     yield make("stub-code", module.path, message, hint)

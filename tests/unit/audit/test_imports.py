@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TARGET = target_for("cp311", platform="manylinux2014_x86_64")
 NEITHER = "neither the function, nor its layers, nor python3.11 have it"
 FILE = "a module of your own belongs into function.source."
-FAILS = "imports it and will fail, when the module is imported"
+FAILS = "imports it and will fail when the module is imported"
 
 
 def artefact(kind: ArtefactKind, files: Mapping[str, str], packages: Mapping[str, tuple[str, ...]]) -> Artefact:
@@ -90,7 +90,7 @@ def test_inside_a_function_it_is_a_warning_and_under_try_nothing() -> None:
             "missing-import",
             "warning",
             "handler.py",
-            "No module named 'pandas': handler.py imports it and will fail, when the function that imports it is "
+            "No module named 'pandas': handler.py imports it and will fail when the function that imports it is "
             f"called; {NEITHER}",
             "Add pandas to the recipe's requirements, or audit the function together with the layer that has it; "
             + FILE,

@@ -30,7 +30,7 @@ def test_message_of_one_that_fails_and_of_one_that_does_not() -> None:
     assert needed.message == (
         "line 3 reads B, without a default, so that it fails where nothing sets it; the recipe does not declare it"
     )
-    assert needed.hint == ("add to [function] environment: B = { required = true }, or { secret = true } for a secret")
+    assert needed.hint == ("Add to [function] environment: B = { required = true }, or { secret = true } for a secret.")
     assert other.message == "line 2 reads A, with a default; the recipe does not declare it"
 
 
@@ -85,7 +85,7 @@ def test_declared_and_never_read() -> None:
     assert (finding.severity, finding.path) == ("warning", "function.environment.BUCKET")
     assert finding.message == "the recipe declares it, and the function's own code never reads it"
     assert finding.hint == (
-        "take BUCKET out of [function] environment; if a library reads it, accept the finding with the reason"
+        "Take BUCKET out of [function] environment; if a library reads it, accept the finding with the reason."
     )
 
 

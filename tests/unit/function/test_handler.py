@@ -93,11 +93,28 @@ def told(handler: str, /, **sources: str) -> tuple[str, str, str]:
         "def __getattr__(name): pass",
         "def f():\n    global h\n    h = 1",
         "exec('h = 1')",
+        "vars()['h'] = 1",
         "import sys\nsetattr(sys.modules[__name__], 'h', 1)",
     ],
 )
 def test_what_lambda_can_call_or_nobody_can_tell(source: str) -> None:
     assert check("app.h", app=source, layer={"a.py": "", "other/__init__.py": ""}) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def load():\n    global _model\n    _model = 1",
+        "def options(given):\n    return vars(given)",
+        "def keep(self, value):\n    setattr(self, 'h', value)",
+        "class Lazy:\n    def __getattr__(self, name): pass",
+    ],
+)
+def test_what_fills_other_names_hides_no_missing_handler(source: str) -> None:
+    path, message, hint = told("app.h", app=source)
+    assert path == "app.py"
+    assert message == "Runtime.HandlerNotFound: Handler 'h' missing on module 'app'"
+    assert hint
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def test_a_placeholder_in_the_recipe() -> None:
     assert finding.message == (
         'the value "placeholder-bucket-name" says that it is a placeholder: the function would be deployed with it'
     )
-    assert finding.hint == "write the real value, or BUCKET = { required = true } if whoever deploys must set it"
+    assert finding.hint == "Write the real value, or BUCKET = { required = true } if whoever deploys must set it."
 
 
 def test_an_empty_value() -> None:

@@ -35,8 +35,8 @@ def test_way_from_the_handler_is_told() -> None:
         "returns a constant success without touching its arguments"
     )
     assert finding.hint == (
-        "write what it stands for, or take it out of the handler's way; if it is meant as it is, "
-        "accept the finding in the recipe with the reason"
+        "Write what it stands for, or take it out of the handler's way; if it is meant as it is, "
+        "accept the finding in the recipe with the reason."
     )
 
 
@@ -195,7 +195,7 @@ def test_mock_libraries_in_modules_that_the_handler_imports() -> None:
         "handler.lambda_handler → worker.s3.get (line 4): imports moto, "
         "which stands in for AWS services (docs.getmoto.org)"
     )
-    assert (mocks.path, moto.hint) == ("worker/s3.py", "use the real thing here and leave moto to the tests")
+    assert (mocks.path, moto.hint) == ("worker/s3.py", "Use the real thing here and leave moto to the tests.")
 
 
 def test_a_module_of_the_project_is_no_mock_library_for_its_name() -> None:
