@@ -145,13 +145,21 @@ class Markers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sources: tuple[Source, ...]
 
 
-class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class BaseImages(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where AWS's base images are; the tag is the Python, as ``3.11``."""
+
+    repository: str
+    sources: tuple[Source, ...]
+
+
+class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     """All of ``runtimes.toml``, with each runtime's system merged into it; runtimes oldest first."""
 
     runtimes: tuple[Runtime, ...]
     architectures: tuple[Architecture, ...]
     manylinux: Manylinux
     markers: Markers
+    base_images: BaseImages
     quotas: Quotas
 
 

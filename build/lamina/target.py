@@ -8,13 +8,25 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Collection
 from typing import NamedTuple
 
 import msgspec
 
 from lamina.runtimes import Architecture, Glibc, Quotas, Runtime, facts, quotas, runtimes
 
-__all__ = ["Quotas", "Runtime", "Target", "TargetError", "mistakes", "quotas", "runtimes", "target_for"]
+__all__ = [
+    "Quotas",
+    "Runtime",
+    "Target",
+    "TargetError",
+    "has_own_base",
+    "is_aws_base",
+    "mistakes",
+    "quotas",
+    "runtimes",
+    "target_for",
+]
 
 
 class TargetError(ValueError):
@@ -55,6 +67,11 @@ class Target(msgspec.Struct, frozen=True):
         """The glibc that the platform caps the choice of wheels to: ``(2, 17)`` for manylinux2014."""
         return _glibc_of(self.platform.removesuffix(f"_{self.architecture}"))
 
+    @property
+    def base_image(self) -> str:
+        """AWS's own base image of the runtime."""
+        return f"{facts().base_images.repository}:{'{}.{}'.format(*self.runtime.python)}"
+
     def platforms(self) -> tuple[str, ...]:
         """Every accepted platform, highest first: the name of PEP 600, then its older name where there is one.
 
@@ -90,11 +107,14 @@ class Target(msgspec.Struct, frozen=True):
         }
 
 
-def target_for(python: str, *, platform: str | None = None, architecture: str | None = None) -> Target:
+def target_for(
+    python: str, *, platform: str | None = None, architecture: str | None = None, own_base: bool = False
+) -> Target:
     """Make the target of a recipe's ``python`` and either ``platform`` or ``architecture``.
 
     With ``architecture`` only, the platform is the highest that the runtime loads: ``manylinux_2_26_x86_64`` for
-    cp311, ``manylinux_2_34_x86_64`` for cp313. ``arm64`` is accepted there for aarch64.
+    cp311, ``manylinux_2_34_x86_64`` for cp313. ``arm64`` is accepted there for aarch64. With ``own_base`` the target is
+    an image on a base that is not AWS's: its glibc, which only the base itself tells, may be above the runtime's.
 
     Raises:
         TargetError: what is stated names no runtime, no platform of Lambda, or one above what the runtime loads.
@@ -103,14 +123,16 @@ def target_for(python: str, *, platform: str | None = None, architecture: str | 
     stated = _stated(platform, architecture)
     if not stated.policy:
         policy = "manylinux_{}_{}".format(*runtime.glibc)
-    elif _glibc_of(stated.policy) > runtime.glibc:
+    elif _glibc_of(stated.policy) > runtime.glibc and not own_base:
         raise TargetError("platform", _too_new(runtime, stated))
     else:
         policy = stated.policy
     return Target(runtime.abi, f"{policy}_{stated.architecture}", stated.architecture, runtime)
 
 
-def mistakes(python: str, *, platform: str | None = None, architecture: str | None = None) -> tuple[TargetError, ...]:
+def mistakes(
+    python: str, *, platform: str | None = None, architecture: str | None = None, own_base: bool = False
+) -> tuple[TargetError, ...]:
     """All that :func:`target_for` objects to, where it raises only the first; empty when the target exists."""
     found = []
     for check in (functools.partial(_runtime_named, python), functools.partial(_stated, platform, architecture)):
@@ -120,10 +142,21 @@ def mistakes(python: str, *, platform: str | None = None, architecture: str | No
             found.append(error)
     if not found:  # only a platform that exists can be above a runtime that exists
         try:
-            target_for(python, platform=platform, architecture=architecture)
+            target_for(python, platform=platform, architecture=architecture, own_base=own_base)
         except TargetError as error:
             found.append(error)
     return tuple(found)
+
+
+def is_aws_base(reference: str) -> bool:
+    """Whether an image is one of AWS's own base images, of which the facts on the runtime hold."""
+    repository = reference.partition("@")[0].rpartition("/")
+    return f"{repository[0]}/{repository[2].partition(':')[0]}" == facts().base_images.repository
+
+
+def has_own_base(artefacts: Collection[str], base: str | None) -> bool:
+    """Whether a recipe makes only an image, on a base that is not AWS's: then that base's own glibc is the limit."""
+    return set(artefacts) == {"image"} and base is not None and not is_aws_base(base)
 
 
 @functools.cache

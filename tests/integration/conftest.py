@@ -19,8 +19,8 @@ import pytest
 
 from lamina import lock as locks
 from lamina import recipe as recipes
+from lamina.engine.connect import connect
 from lamina.errors import MissingToolError
-from lamina.prove.engine import connect
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -19,11 +19,12 @@ from typing import Any
 
 import pytest
 
+from lamina.engine.connect import connect
+from lamina.engine.engine import LABEL, Run
 from lamina.errors import MissingToolError, UsageError
 from lamina.index.settings import from_environment
 from lamina.prove import imports
 from lamina.prove.container import ContainerSandbox, open_container
-from lamina.prove.engine import LABEL, Run, connect
 from lamina.prove.invocation import Setting
 from lamina.prove.invoke import Function
 from lamina.prove.model import Job, Outcome, Stage

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 
 from lamina import lock as locks
 from lamina.errors import MissingLockError, StaleLockError, UsageError
-from lamina.lock import Lock, LockedLocal, LockedWheel, canonical_requirement, parse, render
+from lamina.lock import Lock, LockedFile, LockedLocal, LockedSource, LockedWheel, canonical_requirement, parse, render
 from lamina.recipe import Index, Recipe, TargetSpec
 from lamina.target import target_for
 
@@ -71,14 +71,56 @@ def wheels(draw: st.DrawFn, name: str) -> LockedWheel:
 
 
 @st.composite
+def sources_(draw: st.DrawFn, name: str) -> LockedSource:
+    version, end = draw(VERSIONS), draw(st.sampled_from([".tar.gz", ".zip"]))
+    spelled = draw(st.sampled_from([name, name.replace("-", "_")]))
+    return LockedSource(name, version, f"{spelled}-{version}{end}", draw(DIGESTS), draw(st.integers(1, 1 << 39)))
+
+
+@st.composite
 def locks_(draw: st.DrawFn) -> Lock:
     names = sorted(draw(st.sets(NAMES, max_size=6)))
-    return Lock(TARGET.name, "uv 1.2.3", draw(DIGESTS), tuple(draw(wheels(name)) for name in names), "my-recipe_2")
+    built = draw(st.sets(st.sampled_from(names))) if names else set()
+    sources = tuple(draw(sources_(name)) for name in names if name in built)
+    paths = sorted(draw(st.sets(st.sampled_from(["bin/tesseract", "lib/libgomp.so.1", "share/a b/ü.txt"]))))
+    return Lock(
+        TARGET.name,
+        "uv 1.2.3",
+        draw(DIGESTS),
+        tuple(draw(wheels(name)) for name in names if name not in built),
+        "my-recipe_2",
+        sources=sources,
+        taken=tuple(LockedFile(path, draw(DIGESTS), draw(st.integers(0, 1 << 30))) for path in paths),
+        image=f"sha256:{draw(DIGESTS)}" if paths else "",
+    )
 
 
 @given(locks_())
 def test_what_is_written_is_read_back(lock: Lock) -> None:
     assert parse(render(lock), "x.txt") == lock
+
+
+TAKEN = f"# image: sha256:{DIGEST}\n# taken: lib/libgomp.so.1 {DIGEST} 12\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (TAKEN.replace("lib/", "../"), "x.txt:7: '../libgomp.so.1' is no path inside a layer"),
+        (TAKEN.replace("lib/", "/lib/"), "x.txt:7: '/lib/libgomp.so.1' is no path inside a layer"),
+        (TAKEN.replace("lib/", "lib/../"), "x.txt:7: 'lib/../libgomp.so.1' is no path inside a layer"),
+        (TAKEN.replace(" 12", ""), "x.txt:7: expected `# taken: path digest size`"),
+        (TAKEN.replace("image: sha256:", "image: "), f"x.txt:6: '{DIGEST}' is no digest of an image"),
+        (TAKEN.splitlines()[0], "x.txt: files are taken from an image, and the image is named, or neither is so"),
+        (TAKEN.splitlines()[1], "x.txt: files are taken from an image, and the image is named, or neither is so"),
+        (TAKEN + TAKEN, "x.txt:8: the image stands here twice"),
+        (TAKEN + TAKEN.splitlines()[1], "x.txt:8: lib/libgomp.so.1 stands here twice"),
+    ],
+)
+def test_what_was_never_taken_from_an_image_is_refused(more: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(TEXT.replace("numpy==", more.rstrip("\n") + "\nnumpy=="), "x.txt")
+    assert caught.value.message == message
 
 
 @pytest.mark.parametrize(
@@ -99,7 +141,8 @@ def test_what_is_written_is_read_back(lock: Lock) -> None:
         ("# numpy-1.26.4", "# ../numpy-1.26.4", f"x.txt:6: {'../' + NUMPY.filename!r} is no file name of a wheel"),
         ("# numpy-1.26.4", "# C:\\numpy-1.26.4", f"x.txt:6: {'C:' + chr(92) + NUMPY.filename!r} is no file name of a wheel"),
         ("# numpy-1.26.4", "# numpy-1.26.4-..", f"x.txt:6: {NUMPY.filename.replace('1.26.4', '1.26.4-..')!r} is no file name of a wheel"),
-        (".whl ", ".zip ", f"x.txt:6: {NUMPY.filename.replace('.whl', '.zip')!r} is no file name of a wheel"),
+        (".whl ", ".egg ", f"x.txt:6: {NUMPY.filename.replace('.whl', '.egg')!r} is no file name of a wheel"),
+        (".whl ", ".zip ", f"x.txt:6: {NUMPY.filename.replace('.whl', '.zip')!r} is no source distribution of numpy 1.26.4"),
         ("# recipe: sklearn\n", "", "x.txt: the header does not state recipe"),
         ("# inputs: ab", "# inputs: xy", f"x.txt:5: inputs: {'xy' + 'ab' * 31!r} cannot be that"),
         ("# recipe: sklearn", "# recipe: x; rm -rf ~", "x.txt:2: recipe: 'x; rm -rf ~' cannot be that"),

@@ -91,7 +91,7 @@ def provable(targets: Sequence[Target], name: str, *, asked: bool, place: Place 
 
     Where none is left, all are returned, and the proof of the first says what this machine lacks.
     """
-    from lamina.prove.engine import IMAGE_ARCHITECTURE
+    from lamina.engine.engine import IMAGE_ARCHITECTURE
     from lamina.prove.interpreters import this_host
 
     host = this_host()

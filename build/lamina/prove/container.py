@@ -11,26 +11,23 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from lamina.engine import base, room
+from lamina.engine.connect import connect
+from lamina.engine.contained import Contained
+from lamina.engine.engine import Engine, Run
+from lamina.engine.model import FailedToEnterError
 from lamina.errors import MissingToolError, UsageError
 from lamina.progress import SILENT
 from lamina.prove import machine, places
-from lamina.prove.contained import Contained
-from lamina.prove.engine import Engine, Run, connect
 from lamina.prove.model import Job, Stage, Where
 from lamina.prove.sandbox import TMP_BYTES
-from lamina.prove.supervised import FailedToEnterError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from lamina.engine.engine import Image
     from lamina.progress import Progress
-    from lamina.prove.engine import Image
     from lamina.target import Target
-
-#: Names the image where the recipe does not.
-OVERRIDE = "LAMINA_BASE_IMAGE"
-#: Source: https://docs.aws.amazon.com/lambda/latest/dg/python-image.html.
-_AWS = "public.ecr.aws/lambda/python:{}.{}"
 
 _INSIDE = Path(__file__).with_name("inside")
 #: The user that functions run as, as in the sandbox of this machine.
@@ -129,7 +126,7 @@ class ContainerSandbox:
     def _start(self, job: Job) -> Contained:
         runtime = self._target.runtime
         binds = {place: str(source) for place, source in self._binds.items() if source is not None}
-        program = (_INSIDE / "contain.py").read_text(encoding="utf-8")
+        program = room.contain()
         start = (_INSIDE / "start.py").read_text(encoding="utf-8")
         layout = json.dumps(self._places.layout(runtime.python))
         command = [runtime.interpreter, "-I", "-S", "-B", "-c", program]
@@ -151,9 +148,7 @@ class ContainerSandbox:
 
     def _ask(self) -> _Told:
         image, runtime = self._image, self._target.runtime
-        wanted = "{}.{}".format(*runtime.python)
-        needs = f"{image.reference}: {self._target.name} needs an image with CPython {wanted} as {runtime.interpreter}"
-        hint = f"Name an image in AWS's layout, as {_AWS.format(*runtime.python)} is, or leave the name out."
+        needs, hint = base.needed(image.reference, self._target), base.hint(self._target)
         try:
             outcome = self._start(Job(("-c", machine.PROBE + _ASK), seconds=_SLOWEST_START)).wait()
         except FailedToEnterError as error:
@@ -180,11 +175,6 @@ class ContainerSandbox:
         if told[0] != self._target.architecture:
             raise UsageError(f"{needs}, for {self._target.architecture}; it is for {told[0]}", hint=hint)
         return _Told(where, told[1], told[2])
-
-
-def reference(stated: str | None, target: Target, environment: Mapping[str, str]) -> str:
-    """The image for a target: the recipe's, or LAMINA_BASE_IMAGE, or AWS's own."""
-    return stated or environment.get(OVERRIDE) or _AWS.format(*target.runtime.python)
 
 
 def open_container(  # noqa: PLR0913 - what a container needs of the edge

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-#: How a job ended: by itself, by its deadline, by its memory, or because it was stopped.
-Ended = Literal["exited", "timeout", "memory", "stopped"]
+from lamina.engine.model import Ended, Outcome, Running
+
+__all__ = ["Ended", "Job", "Outcome", "Running", "Sandbox", "Stage", "Where"]
 
 
 class Stage(NamedTuple):
@@ -53,33 +54,6 @@ class Job(NamedTuple):
     reach: Sequence[int] = ()
     memory: int | None = None
     seconds: float | None = None
-
-
-class Outcome(NamedTuple):
-    """What came of a job. ``peak`` is the largest resident memory of all its processes together, in bytes."""
-
-    ended: Ended
-    code: int | None
-    stdout: bytes
-    stderr: bytes
-    seconds: float
-    peak: int
-
-
-class Running(Protocol):
-    """A job under way."""
-
-    def wait(self, seconds: float | None = None) -> Outcome | None:
-        """What came of it, or ``None`` if it is still under way after so many seconds."""
-
-    def stop(self) -> Outcome:
-        """End it, with all processes that it started, and tell what came of it."""
-
-    def peak(self) -> int:
-        """The largest resident memory so far, in bytes."""
-
-    def output(self) -> tuple[bytes, bytes]:
-        """Standard output and standard error so far."""
 
 
 class Sandbox(Protocol):

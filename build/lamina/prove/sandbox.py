@@ -14,10 +14,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from lamina.engine.model import FailedToEnterError
 from lamina.errors import MissingToolError
 from lamina.prove import machine, places
 from lamina.prove.model import Job, Stage, Where
-from lamina.prove.supervised import FailedToEnterError, Supervised
+from lamina.prove.supervised import Supervised
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

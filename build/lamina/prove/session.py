@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from lamina.emit import manifest as manifests
+from lamina.engine.base import reference
 from lamina.errors import FindingsError, IntegrityError, UsageError
 from lamina.function.build import stem
-from lamina.prove.container import open_container, reference
+from lamina.prove.container import open_container
 from lamina.prove.interpreters import find
 from lamina.prove.model import Sandbox, Stage
 from lamina.prove.runtime_standin import standin

@@ -20,13 +20,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
+from lamina.engine.model import MOST_OUTPUT, Ended, FailedToEnterError, Outcome
 from lamina.errors import MissingToolError
 from lamina.prove.memory import resident
-from lamina.prove.model import Ended, Outcome
 from lamina.prove.relay import Relay
-
-#: What is kept of each stream, in bytes; the rest is counted.
-MOST_OUTPUT = 10 * 1024 * 1024
 
 #: How often memory and deadline are looked at, in seconds.
 _PERIOD = 0.01
@@ -37,10 +34,6 @@ _GRACE = 3.0
 _SLOWEST_START = 60.0
 
 _ROOM = socket.CMSG_SPACE(4) if hasattr(socket, "CMSG_SPACE") else 0
-
-
-class FailedToEnterError(Exception):
-    """The supervisor could not make the place for the job: its message says which call failed, and how."""
 
 
 class Stream:

@@ -207,8 +207,8 @@ class Builder(_Table, frozen=True):
         _says("uv: on this host, for the target; docker: inside the Lambda base image."),
     ] = "uv"
     system_packages: Annotated[
-        tuple[Annotated[str, _of("word")], ...],
-        _says("System packages for wheels built inside the image.", unique=True),
+        tuple[Annotated[str, _of("system-package")], ...],
+        _says("Packages of the base image's system: for wheels built in it, and for overlay.from-image.", unique=True),
     ] = ()
 
 
@@ -216,8 +216,12 @@ class Overlay(_Table, frozen=True):
     """What goes in beside the wheels, besides layers/<name>/overlay/."""
 
     from_image: Annotated[
-        tuple[Annotated[str, _of("word")], ...],
-        _says("Libraries or executables taken from the image's packages.", unique=True),
+        tuple[Annotated[str, _of("from-image")], ...],
+        _says(
+            "Libraries (libgomp.so.1), executables (tesseract) and absolute paths taken from the packages of the base "
+            "image, with the libraries that they need.",
+            unique=True,
+        ),
     ] = ()
 
 

@@ -84,11 +84,13 @@ def targets(recipe: Recipe) -> tuple[Target, ...]:
     Raises:
         RecipeError: one of them does not exist, which :func:`parse` has ruled out.
     """
-    from lamina.target import TargetError, target_for
+    from lamina.target import TargetError, has_own_base, target_for
 
+    own = has_own_base(recipe.artefacts, recipe.image.base if recipe.image is not None else None)
     try:
         return tuple(
-            target_for(spec.python, platform=spec.platform, architecture=spec.architecture) for spec in recipe.target
+            target_for(spec.python, platform=spec.platform, architecture=spec.architecture, own_base=own)
+            for spec in recipe.target
         )
     except TargetError as error:
         raise RecipeError(f"{recipe.name}: target: {error}") from error

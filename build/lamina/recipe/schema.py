@@ -94,8 +94,6 @@ def _restrict(node: dict[str, Any], limit: Limit) -> None:
     """Leave out of a key's schema what is not built yet, and say so where the key is described."""
     if isinstance(limit.allowed, list):
         node["maxItems"] = len(limit.allowed)
-    elif limit.also:
-        node["enum"] = [limit.allowed, *limit.also]
     else:
         node.pop("enum", None)
         node["const"] = limit.allowed

@@ -88,11 +88,11 @@ architecture = "x86_64"
 #   base = "registry.example.org/python:3.13"
 
 [builder]
-#kind = "uv"                          # not built yet: docker
-#system-packages = []                 # not built yet
+#kind = "uv"                          # or "docker": pip-tools in the base image, which builds what has no wheel
+#system-packages = []                 # of the base image's package manager: compilers, headers, libraries
 
 [overlay]
-#from-image = []                      # not built yet
+#from-image = []                      # of those packages: "libgomp.so.1", "tesseract", "/usr/share/data"
 
 # An index for these packages only; LAMINA_INDEX_TORCH_CPU (URL or folder) overrides the url. Example:
 #   [[index]]

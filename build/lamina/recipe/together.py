@@ -116,15 +116,17 @@ def _omitted(draft: Draft, direct: set[str]) -> Iterator[Mistake]:
 
 def _targets(draft: Draft) -> Iterator[Mistake]:
     first: dict[str, Path] = {}
+    artefacts = [kind for _, kind in draft.strings("artefacts")]
+    own = target.has_own_base(artefacts, draft.get("image", "base"))
     for path, python in draft.strings("target", "python"):
         place = path[:-1]
         rest = {key: draft.get(*place, key) for key in ("platform", "architecture") if key in draft.get(*place)}
         if None in rest.values():
             continue
-        wrong = target.mistakes(python, **rest)
+        wrong = target.mistakes(python, **rest, own_base=own)
         yield from (Mistake((*place, error.key), str(error)) for error in wrong)
         if not wrong:
-            name = target.target_for(python, **rest).name
+            name = target.target_for(python, **rest, own_base=own).name
             before = first.setdefault(name, place)
             if before != place:
                 yield Mistake(place, f"the same target as {render(before)}, {name}")

@@ -442,7 +442,10 @@ def test_the_way_out_of_provided_names_what_the_recipe_provides() -> None:
         ('[proof]\ns3 = { "" = "x" }', 'proof.s3."": expected the key of an object, found ""'),
         ('[function]\nhandler = "a.b"', "function.source: missing; expected a list of tables"),
         ('[function]\nhandler = "a.b"\nsource = []', "function.source: empty; at least one is needed"),
-        ('[image]\nbase = "a b"', 'image.base: expected the reference of an image, without spaces, found "a b"'),
+        (
+            '[image]\nbase = "a b"',
+            'image.base: expected the reference of an image, as registry.example.org/python:3.13, found "a b"',
+        ),
         (
             '[[accept]]\ncode = "missing-imports"\npath = "*"\nreason = "x"',
             'accept[0].code: expected the code of a finding, found "missing-imports"; did you mean "missing-import"?',
@@ -542,11 +545,6 @@ def test_targets_that_do_not_exist_are_explained_where_they_stand(lines: str, ke
     ("top", "tables", "message"),
     [
         (
-            'artefacts = ["layer", "image"]',
-            "",
-            'artefacts[1]: container images are not built yet; "layer" or "function" is what this version does',
-        ),
-        (
             "",
             '[prune]\nuntraced = ["a/*"]',
             "prune.untraced: dropping what no trace touched is not built yet; leave it out",
@@ -571,25 +569,36 @@ def test_targets_that_do_not_exist_are_explained_where_they_stand(lines: str, ke
             "[emit]\ndedupe = true",
             "emit.dedupe: writing identical files as symlinks is not built yet; false is what this version does",
         ),
-        (
-            "",
-            '[builder]\nkind = "docker"',
-            'builder.kind: resolving inside the Lambda base image is not built yet; "uv" is what this version does',
-        ),
-        (
-            "",
-            '[builder]\nsystem-packages = ["gcc"]',
-            "builder.system-packages: building wheels inside the image is not built yet; leave it out",
-        ),
-        (
-            "",
-            '[overlay]\nfrom-image = ["libgomp"]',
-            "overlay.from-image: taking files from the image's packages is not built yet; leave it out",
-        ),
     ],
 )
 def test_what_is_not_built_yet_is_refused_with_what_to_write(top: str, tables: str, message: str) -> None:
     assert mistakes(text(top=top, tables=tables)) == [message]
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        ('[builder]\nsystem-packages = ["--allow-downgrades"]', "builder.system-packages[0]"),
+        ('[builder]\nsystem-packages = ["gcc; reboot"]', "builder.system-packages[0]"),
+        ('[overlay]\nfrom-image = ["-x"]', "overlay.from-image[0]"),
+        ('[image]\nbase = "-v/:/host"', "image.base"),
+    ],
+)
+def test_what_programs_could_take_for_options_is_refused(tables: str, message: str) -> None:
+    [found] = mistakes(text(tables=tables))
+    assert found.startswith(f"{message}: expected ")
+
+
+def test_a_platform_above_the_runtime_needs_a_base_of_its_own() -> None:
+    high = '[[target]]\npython = "cp311"\nplatform = "manylinux_2_36_x86_64"\n'
+    own = '[image]\nbase = "registry.example.org/python:3.11"\n'
+    aws = '[image]\nbase = "public.ecr.aws/lambda/python:3.11"\n'
+    image = 'artefacts = ["image"]'
+    [target] = recipe.targets(parse(text(top=image, tables=own, target=high), "recipes/x.toml"))
+    assert (target.name, target.ceiling) == ("cp311-manylinux_2_36_x86_64", (2, 36))
+    for top, tables in ((image, ""), (image, aws), ("", own)):
+        [found] = mistakes(text(top=top, tables=tables, target=high))
+        assert "python3.11 on Lambda has glibc 2.26; manylinux_2_36 wheels cannot load there" in found
 
 
 FUNCTION = '[function]\nhandler = "a.b"\nsource = [{ from = "f" }]\n'

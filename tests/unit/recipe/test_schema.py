@@ -109,7 +109,7 @@ def test_the_projects_recipes_fit_the_schema_and_name_it(path: Path) -> None:
         ({"prune": {"rules": ["test"]}}, "$.prune.rules[0]"),
         ({"prune": {"keep": ["a", "a"]}}, "$.prune.keep"),
         ({"bytecode": {"mode": "all"}}, "$.bytecode.mode"),
-        ({"artefacts": ["image"]}, "$.artefacts[0]"),
+        ({"artefacts": ["picture"]}, "$.artefacts[0]"),
         ({"index": [{"name": "a", "url": "https://index.example.org", "packages": []}]}, "$.index[0].packages"),
         ({"accept": [{"code": "odd", "path": "a", "reason": "b"}]}, "$.accept[0].code"),
         (

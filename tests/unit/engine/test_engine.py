@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from lamina.engine import connect as engine
+from lamina.engine.base import reference
 from lamina.errors import MissingToolError
-from lamina.prove import engine
-from lamina.prove.container import reference
 from lamina.target import target_for
 
 _ELSEWHERE = "Build and audit need none; lamina prove without --in runs on this machine, where that is Linux."

@@ -1,6 +1,6 @@
 """A job under way in a container: its output, its end and its connections, all from the one stream that leads there.
 
-The other end is :mod:`lamina.prove.inside.contain`. The engine closes the stream's far end when lamina dies, and the
+The other end is :mod:`lamina.engine.inside.contain`. The engine closes the stream's far end when lamina dies, and the
 container ends by itself then.
 """
 
@@ -18,8 +18,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from lamina.prove.model import Ended, Outcome
-from lamina.prove.supervised import MOST_OUTPUT, FailedToEnterError
+from lamina.engine.model import MOST_OUTPUT, Ended, FailedToEnterError, Outcome
 
 #: Docker's own frames around what a container writes: which stream, and how many bytes follow. Source:
 #: https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Container/operation/ContainerAttach.
@@ -87,9 +86,9 @@ class _Kept:
 
 
 class Contained:
-    """A job in a container; :class:`~lamina.prove.model.Running`.
+    """A job in a container; :class:`~lamina.engine.model.Running`.
 
-    ``order`` is what :mod:`lamina.prove.inside.contain` is told; of ``reach`` only it may open connections.
+    ``order`` is what :mod:`lamina.engine.inside.contain` is told; of ``reach`` only it may open connections.
 
     Raises:
         FailedToEnterError: the container does not start, or not what runs jobs in it.

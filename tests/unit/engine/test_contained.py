@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lamina.prove.contained import Contained, Container
+from lamina.engine.contained import Contained, Container
+from lamina.engine.model import FailedToEnterError
 from lamina.prove.model import Outcome
-from lamina.prove.supervised import FailedToEnterError
 
 _OUT, _ERR, _TELL = 1, 2, 3
 

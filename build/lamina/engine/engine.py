@@ -1,4 +1,4 @@
-"""A container engine, Docker's or Podman's, through its API: found, asked for an image, told to run one program.
+"""A container engine, Docker's or Podman's, through its API: asked for an image, told to run programs in containers.
 
 What is here needs the ``docker`` SDK, an extra of lamina, which is imported when an engine is looked for.
 """
@@ -6,15 +6,12 @@ What is here needs the ``docker`` SDK, an extra of lamina, which is imported whe
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from lamina.engine.contained import Container, Stream
 from lamina.errors import MissingToolError, UsageError
 from lamina.progress import SILENT
-from lamina.prove.contained import Container
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,8 +22,8 @@ if TYPE_CHECKING:
 #: The label that every container of lamina has; its value names the sandbox that it belongs to.
 LABEL = "lamina.sandbox"
 
-_TIMEOUT = 120  # seconds for one answer of the engine
-_ELSEWHERE = "Build and audit need none; lamina prove without --in runs on this machine, where that is Linux."
+#: What works without an engine.
+ELSEWHERE = "Build and audit need none; lamina prove without --in runs on this machine, where that is Linux."
 #: How images spell architectures: https://github.com/opencontainers/image-spec/blob/main/config.md#properties.
 IMAGE_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -130,7 +127,7 @@ class Engine:
             ipc_mode="none",  # no shared memory, as on Lambda
             log_config=LogConfig(type="none"),  # or the engine writes all that passes through to its disk
             mounts=[Mount(place, source, type="bind", read_only=True) for place, source in run.binds.items()],
-            network_mode="default" if run.network else "none",
+            network_mode=self.network_mode() if run.network else "none",
             read_only=True,
             security_opt=["no-new-privileges", "label=disable"],  # the latter for SELinux, which hides folders else
             tmpfs={"/tmp": f"rw,exec,nosuid,nodev,mode=1777,size={run.tmp}"},  # noqa: S108 - the job's own
@@ -157,7 +154,102 @@ class Engine:
             except (DockerException, OSError) as error:
                 raise self._refused(error) from error
 
-        return Container(stream, start, lambda: self._remove(made))
+        return Container(stream, start, lambda: self.remove(made))
+
+    def open(self, image: str, command: Sequence[str], label: str, *, network: bool) -> tuple[str, Stream]:
+        """Start a container whose file system can be written, as root; its id, and its attached standard input.
+
+        Whatever ``command`` is, it should end when its standard input does: then nothing outlives lamina. The engine
+        removes the container when it ends.
+
+        Raises:
+            MissingToolError: the engine refuses.
+        """
+        from docker.errors import DockerException
+        from docker.types import LogConfig
+
+        api = self._client.api
+        host = api.create_host_config(
+            auto_remove=True,
+            log_config=LogConfig(type="none"),
+            network_mode=self.network_mode() if network else "none",
+            security_opt=["no-new-privileges"],
+        )
+        try:
+            made = api.create_container(
+                image,
+                entrypoint=list(command),
+                command=[],
+                host_config=host,
+                labels={LABEL: label},
+                stdin_open=True,
+                user="0:0",
+                working_dir="/",
+            )["Id"]
+        except (DockerException, OSError) as error:
+            raise self._refused(error) from error
+        try:
+            stream = _Attached(api.attach_socket(made, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}))
+            api.start(made)
+        except (DockerException, OSError) as error:
+            self.remove(made)
+            raise self._refused(error) from error
+        return str(made), stream
+
+    def execute(self, container: str, command: Sequence[str], environment: Mapping[str, str]) -> Stream:
+        """Start one more program in a container that runs, as root, and return its attached stream.
+
+        Raises:
+            MissingToolError: the engine refuses.
+        """
+        from docker.errors import DockerException
+
+        api = self._client.api
+        try:
+            made = api.exec_create(container, list(command), stdin=True, environment=dict(environment), user="0:0")
+            return _Attached(api.exec_start(made["Id"], socket=True))
+        except (DockerException, OSError) as error:
+            raise self._refused(error) from error
+
+    def put(self, container: str, folder: str, tar: bytes) -> None:
+        """Unpack a tar into a folder of a container.
+
+        Raises:
+            MissingToolError: the engine refuses, as where there is no such folder.
+        """
+        from docker.errors import DockerException
+
+        try:
+            self._client.api.put_archive(container, folder, tar)
+        except (DockerException, OSError) as error:
+            raise self._refused(error) from error
+
+    def get(self, container: str, path: str) -> Iterator[bytes]:
+        """A file or folder of a container as a tar, in pieces.
+
+        Raises:
+            FileNotFoundError: it is not there.
+            MissingToolError: the engine refuses.
+        """
+        from docker.errors import DockerException, NotFound
+
+        try:
+            pieces, _ = self._client.api.get_archive(container, path)
+            yield from pieces
+        except NotFound as error:
+            raise FileNotFoundError(path) from error
+        except (DockerException, OSError) as error:
+            raise self._refused(error) from error
+
+    def network_mode(self) -> str:
+        """The network for what may have one: the engine's usual one, or the machine's where the engine has no other."""
+        from docker.errors import DockerException
+
+        try:
+            names = {str(network["Name"]) for network in self._client.api.networks()}
+        except (DockerException, OSError) as error:
+            raise self._refused(error) from error
+        return "default" if names - {"host", "none"} else "host"
 
     def remove_all(self, label: str) -> None:
         """Remove every container of a sandbox, running or not."""
@@ -165,9 +257,10 @@ class Engine:
 
         with contextlib.suppress(DockerException, OSError):
             for found in self._client.api.containers(all=True, filters={"label": f"{LABEL}={label}"}):
-                self._remove(found["Id"])
+                self.remove(found["Id"])
 
-    def _remove(self, name: str) -> None:
+    def remove(self, name: str) -> None:
+        """Remove a container, running or not."""
         from docker.errors import DockerException
 
         with contextlib.suppress(DockerException, OSError):  # it is gone, or about to be
@@ -175,7 +268,7 @@ class Engine:
 
     def _refused(self, error: Exception) -> MissingToolError:
         reason = told(error)
-        hint = f"Run the engine's own command with the same image to see why. {_ELSEWHERE}"
+        hint = f"Run the engine's own command with the same image to see why. {ELSEWHERE}"
         if "bind source path does not exist" in reason or "mounts denied" in reason.lower():
             hint = (
                 "The engine does not see this machine's folders: share the one that is named with it (Docker Desktop: "
@@ -209,105 +302,7 @@ class _Attached:
                 one.close()
 
 
-def connect(environment: Mapping[str, str]) -> Engine:
-    """The first engine that answers: DOCKER_HOST's, the current Docker context's, those at their usual sockets.
-
-    With DOCKER_HOST no other is tried.
-
-    Raises:
-        MissingToolError: the SDK is not installed, or no engine answers; the message tells what was tried.
-    """
-    try:
-        import docker
-        from docker.errors import DockerException
-    except ImportError as error:
-        raise MissingToolError(
-            "a proof in a container needs the docker SDK, which is not installed",
-            hint=f"Install it: pip install docker. {_ELSEWHERE}",
-        ) from error
-    tried = []
-    for host, tls in _hosts(environment):
-        client = None
-        if not _there(host):  # the SDK says so in other words, and leaves a socket open
-            tried.append(f"\n  {host}: there is no such socket")
-            continue
-        try:
-            client = docker.DockerClient(base_url=host, tls=tls, timeout=_TIMEOUT)
-            client.ping()
-        except (DockerException, OSError, ValueError) as error:
-            tried.append(f"\n  {host}: {told(error)}")
-            if client is not None:
-                client.close()
-        else:
-            return Engine(client, host)
-    raise MissingToolError(
-        f"no container engine answers; tried:{''.join(tried) or ' nothing, as no socket of one is there'}",
-        hint=f"Start Docker or Podman (podman system service), or name its socket in DOCKER_HOST. {_ELSEWHERE}",
-    )
-
-
 def told(error: BaseException) -> str:
     """What an engine or the way to it says, in one line."""
     said = getattr(error, "explanation", None) or str(error)
     return " ".join(str(said).split())[:500]
-
-
-def _hosts(environment: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
-    """Where engines can be, and the certificates for them."""
-    stated = environment.get("DOCKER_HOST")
-    if stated:
-        yield stated, _certificates(environment)
-        return
-    seen = set()
-    for host, tls in (*_context(), *((host, False) for host in _usual(environment))):
-        if host not in seen:
-            seen.add(host)
-            yield host, tls
-
-
-def _certificates(environment: Mapping[str, str]) -> Any:  # noqa: ANN401 - the SDK has no types
-    folder = environment.get("DOCKER_CERT_PATH")
-    if not folder or not environment.get("DOCKER_TLS_VERIFY"):
-        return False
-    from docker.tls import TLSConfig
-
-    files = [str(Path(folder) / name) for name in ("cert.pem", "key.pem", "ca.pem")]
-    return TLSConfig(client_cert=(files[0], files[1]), ca_cert=files[2], verify=True)
-
-
-def _context() -> Iterator[tuple[str, Any]]:
-    """The engine of the current context, which ``docker context use`` sets."""
-    from docker.context import ContextAPI
-
-    found = None
-    with contextlib.suppress(Exception):  # whatever stands in the user's files
-        found = ContextAPI.get_current_context()
-    if found is not None and found.Host and _there(found.Host):
-        yield found.Host, found.TLSConfig or False
-
-
-def _usual(environment: Mapping[str, str]) -> Iterator[str]:
-    """The sockets that are there.
-
-    Sources: dockerd(8), the manuals of Docker Desktop and of rootless Docker, podman-system-service(1).
-    """
-    if sys.platform == "win32":
-        yield "npipe:////./pipe/docker_engine"
-        yield "npipe:////./pipe/podman-machine-default"
-        return
-    runtime = environment.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
-    home = environment.get("HOME", "")
-    for path in (
-        "/var/run/docker.sock",
-        f"{home}/.docker/run/docker.sock",
-        f"{runtime}/docker.sock",
-        f"{runtime}/podman/podman.sock",
-        "/run/podman/podman.sock",
-    ):
-        if _there(f"unix://{path}"):
-            yield f"unix://{path}"
-
-
-def _there(host: str) -> bool:
-    scheme, _, path = host.partition("://")
-    return scheme not in {"unix", "http+unix"} or Path("/", path).exists()
