@@ -691,7 +691,7 @@ def test_what_a_message_quotes_is_shortened() -> None:
 
 # --- many at once, and texts that are none ---
 
-
+artefacts = ["layer", "picture"]
 def test_ten_mistakes_are_ten_lines_in_the_order_of_the_file() -> None:
     source = """
 nmae = "x"

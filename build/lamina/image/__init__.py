@@ -1,0 +1,1 @@
+"""order → image: base, dependencies, function, as layers of their own; archive, push, hand-over to an engine."""

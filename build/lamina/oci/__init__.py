@@ -1,0 +1,1 @@
+"""Container images as bytes: read from registries, archives and engines, written and pushed, without an engine."""
