@@ -6,6 +6,7 @@ Sources: OCI image-spec 1.1 (descriptor, manifest, config); Docker's "Image Mani
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -68,8 +69,8 @@ class Image(Protocol):
 
 
 class Layer(NamedTuple):
-    """A layer that was made here. ``diff_id`` is the digest of the tar before compression; ``content`` is gzip."""
+    """A layer that was made here: the digest of its tar before compression, and the file that holds it as gzip."""
 
     descriptor: Descriptor
     diff_id: str
-    content: bytes
+    path: Path

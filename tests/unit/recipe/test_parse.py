@@ -691,12 +691,12 @@ def test_what_a_message_quotes_is_shortened() -> None:
 
 # --- many at once, and texts that are none ---
 
-artefacts = ["layer", "picture"]
+
 def test_ten_mistakes_are_ten_lines_in_the_order_of_the_file() -> None:
     source = """
 nmae = "x"
 requirements = ["numpy", "pandas=2", "Numpy"]
-artefacts = ["layer", "image"]
+artefacts = ["layer", "picture"]
 [[target]]
 python = "cp311"
 platform = "manylinux2014_x86_64"
