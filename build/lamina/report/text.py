@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterator, Sequence
 
@@ -93,7 +94,8 @@ def publish_lines(manifest: Manifest, artefact: str, description: str, quotas: Q
 def function_publish_lines(manifest: Manifest, artefact: str, function: Function, quotas: Quotas) -> Iterator[str]:
     """The commands that create the function with the AWS CLI, and that update its code.
 
-    Shell variables are what only the account knows: bucket, role, and the layer's version as publishing it printed.
+    Shell variables are what only the account knows: bucket, role, the layer's version as publishing it printed, and
+    those of the function's own variables whose values the recipe leaves to whoever deploys.
     """
     name = ["--function-name", manifest.name]
     create = [
@@ -111,5 +113,17 @@ def function_publish_lines(manifest: Manifest, artefact: str, function: Function
         key = f"{manifest.name}-{manifest.target}-function.zip"
         yield f'  aws s3 cp {shlex.quote(artefact)} "s3://$BUCKET/{key}"'
         code, again = f'--code "S3Bucket=$BUCKET,S3Key={key}"', f'--s3-bucket "$BUCKET" --s3-key {key}'
-    yield f'  {shlex.join(create)} --role "$ROLE_ARN" --layers "$LAYER_VERSION_ARN" {code}'
+    variables = f" --environment {_variables(function)}" if function.environment else ""
+    yield f'  {shlex.join(create)} --role "$ROLE_ARN" --layers "$LAYER_VERSION_ARN"{variables} {code}'
     yield f"  {shlex.join(update)} {again}"
+
+
+def _variables(function: Function) -> str:
+    """The environment as JSON for a shell, ``'{"Variables": {"KEY": "value", "BUCKET": "'"$BUCKET"'"}}'``."""
+    stated = []
+    for name, variable in function.environment.items():
+        value = f'"\'"${name}"\'"'
+        if variable.value is not None:
+            value = json.dumps(variable.value).replace("'", "'\\''")
+        stated.append(f'"{name}": {value}')
+    return f"""'{{"Variables": {{{", ".join(stated)}}}}}'"""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+
 import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lamina.emit.manifest import Manifest
 from lamina.findings import make
-from lamina.recipe import Function, Source
+from lamina.recipe import Function, Source, Variable
 from lamina.report.text import function_lines, function_publish_lines
 from lamina.runtimes import quotas
 
@@ -38,6 +43,17 @@ def test_a_large_one_goes_through_a_bucket() -> None:
     assert copy == f"""  aws s3 cp '{ZIP}' "s3://$BUCKET/{key}\""""
     assert create.endswith(f"""--layers "$LAYER_VERSION_ARN" --code "S3Bucket=$BUCKET,S3Key={key}\"""")
     assert update.endswith(f"""--architectures arm64 --s3-bucket "$BUCKET" --s3-key {key}""")
+
+
+@given(st.text(st.characters(blacklist_categories=["Cs", "Cc"])))
+def test_variables_are_json_in_a_word_of_the_shell(value: str) -> None:
+    declared = {"PLAIN": Variable(value=value), "BUCKET": Variable(required=True), "KEY": Variable(secret=True)}
+    function = msgspec.structs.replace(FUNCTION, environment=declared)
+    _, create, _ = function_publish_lines(MANIFEST, ZIP, function, quotas())
+    words = shlex.split(create)
+    stated = json.loads(words[words.index("--environment") + 1])
+    assert stated == {"Variables": {"PLAIN": value, "BUCKET": "$BUCKET", "KEY": "$KEY"}}
+    assert create.count('"$BUCKET"') == 1  # outside the single quotes, where a shell expands it
 
 
 def test_the_summary_says_whose_the_error_is() -> None:
