@@ -42,9 +42,9 @@ def verify(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests against the installed package; arguments go to pytest."""
+    """Run the tests against the installed package, in up to four workers; arguments go to pytest."""
     session.install(".", *_group("test"))
-    session.run("pytest", *session.posargs)
+    session.run("pytest", "-n", "auto", "--maxprocesses", "4", "--dist", "loadgroup", *session.posargs)
 
 
 @nox.session

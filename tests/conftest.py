@@ -113,11 +113,29 @@ def forge(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
+#: What is started once for a session, an engine foremost: tests that use one of these run in one worker.
+_STARTED = frozenset({"base_image"})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file in one worker of ``pytest -n``, and all tests of what is started once in one, too."""
+    for item in items:
+        fixtures: Sequence[str] = getattr(item, "fixturenames", ())
+        group = "engine" if _STARTED.intersection(fixtures) else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One store for the session: each wheel is fetched once. ``LAMINA_TEST_CACHE`` keeps it for the next."""
     kept = os.environ.get("LAMINA_TEST_CACHE")
-    return Path(kept) if kept else tmp_path_factory.mktemp("store")
+    if kept:
+        return Path(kept)
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return tmp_path_factory.mktemp("store")
+    store = tmp_path_factory.getbasetemp().parent / "store"  # above the folders of the single workers
+    store.mkdir(exist_ok=True)
+    return store
 
 
 @pytest.fixture(scope="session")
