@@ -24,6 +24,7 @@ from lamina.progress import SILENT, Progress
 from lamina.project import Order
 from lamina.runtimes import quotas
 from lamina.store import Store
+from lamina.taken import Take
 
 if TYPE_CHECKING:
     from lamina.function.build import FunctionBuilt
@@ -55,9 +56,18 @@ class Built(NamedTuple):
         return self.artefact is None or (self.function is not None and self.function.artefact is None)
 
 
-def build(order: Order, *, store: Store, fetch: Fetch, today: dt.date, progress: Progress = SILENT) -> Built:
+def build(
+    order: Order,
+    *,
+    store: Store,
+    fetch: Fetch,
+    take: Take | None = None,
+    today: dt.date,
+    progress: Progress = SILENT,
+) -> Built:
     """Build one layer, and the function beside it where the recipe's artefacts name one.
 
+    ``take`` puts files of the base image that the lock lists into the store, where it lacks them.
     ``today`` is what the runtime's end of support is held against.
     With an error finding no artefact is left, a stale one of the same name goes, and the manifest stays as the report.
     An error in the function leaves the layer, which others share; one in the layer leaves no function either.
@@ -67,7 +77,7 @@ def build(order: Order, *, store: Store, fetch: Fetch, today: dt.date, progress:
         UsageError: what shares the function cannot be measured, or the function's sources cannot be packed.
     """
     packed = _packed(order)
-    planner = Planner(order, store, fetch, progress)
+    planner = Planner(order, store, fetch, progress, take)
     built = _build_layer(order, planner, _shares(order, packed), today)
     function = order.recipe.function
     if packed is None or function is None or "function" not in order.recipe.artefacts:

@@ -7,6 +7,7 @@ another digest for the same plan means a damaged part.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,11 +17,12 @@ import msgspec
 
 import lamina
 from lamina import lock as locks
+from lamina import taken
 from lamina.audit.model import Artefact
 from lamina.emit import zip as zips
 from lamina.errors import IntegrityError
 from lamina.lock import LockedWheel, canonical
-from lamina.overlay import read_overlay
+from lamina.overlay import Generated, read_overlay
 from lamina.part.library import SUFFIXES, Fetch, data_path, ensure, load_facts, load_index, part_key
 from lamina.part.model import Facts, Index
 from lamina.plan import FORMAT, Plan
@@ -35,10 +37,14 @@ T = TypeVar("T")
 class Planner:
     """Plans of one recipe, target and lock: recalled, made, carried out, and healed where the store was damaged."""
 
-    def __init__(self, order: Order, store: Store, fetch: Fetch, progress: Progress) -> None:
-        self.order, self.store, self.fetch, self.progress = order, store, fetch, progress
+    def __init__(
+        self, order: Order, store: Store, fetch: Fetch, progress: Progress, take: taken.Take | None = None
+    ) -> None:
+        """``take`` puts the base image's files of the lock into the store; without it, they must be there."""
+        self.order, self.store, self.fetch, self.progress, self._take = order, store, fetch, progress, take
         recipe, target = order.recipe, order.target
-        self.overlay = read_overlay(order.project.root / "layers" / recipe.name / "overlay")
+        taken.check(order)
+        self._committed = read_overlay(order.project.root / "layers" / recipe.name / "overlay")
         omitted = {canonical(omit.name) for omit in recipe.omit}
         self.wheels = [wheel for wheel in order.lock.wheels if wheel.name not in omitted]
         self.keys = [part_key(wheel.sha256) for wheel in self.wheels]
@@ -52,10 +58,16 @@ class Planner:
             recipe.proof.imports,
             target.name,
             target.runtime.interpreter,
-            [(file.path, hashlib.sha256(file.content).hexdigest()) for file in self.overlay],
+            [(file.path, hashlib.sha256(file.content).hexdigest()) for file in self._committed]
+            + [(file.path, file.sha256) for file in order.lock.taken],
         )
         self.warm = True
         self.key = hashlib.sha256(msgspec.json.encode(made_from)).hexdigest()
+
+    @functools.cached_property
+    def overlay(self) -> tuple[Generated, ...]:
+        """The recipe's own files and those of the base image; a plan that is remembered reads no content of these."""
+        return (*self._committed, *taken.contents(self.order, self.store, self._take))
 
     def recall(self) -> Plan | None:
         """The plan that is remembered for exactly this, if one is; it and its parts count as used now."""
@@ -66,6 +78,7 @@ class Planner:
         used = [path, self.store.path("plans", self.key, ".decisions")]
         used += [self.store.path("parts", key, suffix) for key in self.keys for suffix in SUFFIXES]
         used += [self.store.path("wheels", wheel.sha256, ".whl") for wheel in self.wheels]
+        used += [taken.place(self.store, file.sha256) for file in self.order.lock.taken]
         self.store.touch(used)
         return plan
 

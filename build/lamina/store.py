@@ -23,6 +23,7 @@ from lamina.files import replace
 KINDS: Mapping[str, str] = {
     "wheels": "downloaded wheels",
     "built": "what local projects were built to",
+    "taken": "files of the packages of base images",
     "parts": "wheels made ready for composing",
     "plans": "remembered layers",
     "memos": "recipes and local projects known to be valid",

@@ -76,10 +76,11 @@ def command(  # noqa: PLR0913 - one argument an option
         for project, recipe, targets in common.chosen(recipes, wanted, store, everything=everything, output=output):
             workshop = common.workshop(project, recipe, links, store, progress, offline=offline)
             fetch = workshop.fetch(common.fetcher(project, recipe, links, store, progress, offline=offline))
+            take = common.taker(store, progress, offline=offline)
             here = proofs.provable(targets, recipe.name, asked=bool(wanted)) if proofs is not None else []
             for target in targets:
                 ordered = workshop.fulfil(order(project, recipe, target))
-                built = build(ordered, store=store, fetch=fetch, today=today, progress=progress)
+                built = build(ordered, store=store, fetch=fetch, take=take, today=today, progress=progress)
                 artefact = None if built.artefact is None else project.shown(built.artefact)
                 failed = failed or built.failed
                 if not as_json:

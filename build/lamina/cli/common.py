@@ -13,7 +13,7 @@ import click
 
 from lamina.errors import LaminaError, UsageError
 from lamina.progress import Progress, Task
-from lamina.project import Project, load_recipe
+from lamina.project import Order, Project, load_recipe
 from lamina.recipe import Recipe, targets
 from lamina.store import Store, default_root
 from lamina.target import Target
@@ -128,6 +128,17 @@ def fetcher(
         )
 
     return fetch
+
+
+def taker(store: Store, progress: Progress, *, offline: bool) -> Callable[[Order], None]:
+    """How files of the base image come to the store; an engine is looked for when it is called."""
+
+    def take(order: Order) -> None:
+        from lamina.taken.locking import take_again
+
+        take_again(order, store=store, environment=os.environ, offline=offline, progress=progress)
+
+    return take
 
 
 def workshop(

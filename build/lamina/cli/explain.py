@@ -56,8 +56,9 @@ def command(
     [(project, recipe, targets)] = common.chosen([recipe_name], wanted, store, everything=False)
     workshop = common.workshop(project, recipe, links, store, progress, offline=offline)
     fetch = workshop.fetch(common.fetcher(project, recipe, links, store, progress, offline=offline))
+    take = common.taker(store, progress, offline=offline)
     for target in targets:
-        planner = Planner(workshop.fulfil(order(project, recipe, target)), store, fetch, progress)
+        planner = Planner(workshop.fulfil(order(project, recipe, target)), store, fetch, progress, take)
         parts, decisions = planner.decisions()
         indexes = [index for index, _ in parts]
         if as_json:

@@ -141,6 +141,21 @@ def _lock(
         local=workshop.built(),
         progress=workshop.progress,
     )
+    if recipe.overlay.from_image:
+        from lamina.taken.locking import lock_taken
+
+        lock, lines = lock_taken(
+            resolution.lock,
+            recipe,
+            target,
+            previous=previous,
+            store=workshop.store,
+            environment=os.environ,
+            upgrade=upgrade,
+            offline=workshop.offline,
+            progress=workshop.progress,
+        )
+        resolution = msgspec.structs.replace(resolution, lock=lock, changes=(*resolution.changes, *lines))
     text = locks.render(resolution.lock)
     path.parent.mkdir(parents=True, exist_ok=True)
     changed = not path.exists() or path.read_text(encoding="utf-8") != text

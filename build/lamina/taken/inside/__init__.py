@@ -1,0 +1,1 @@
+"""What runs inside an image; it needs nothing but the standard library of the image's own Python."""

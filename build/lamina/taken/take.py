@@ -1,0 +1,174 @@
+"""Files of a base image's packages, taken in a container of that image: the edge, where an engine works."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from lamina.engine.base import reference
+from lamina.engine.room import open_room
+from lamina.errors import IndexAccessError, IntegrityError, MissingToolError
+from lamina.progress import SILENT
+from lamina.taken.closure import Source, Wanted, collect
+from lamina.taken.tree import Budget, File, read
+from lamina.target import has_own_base
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from lamina.engine.room import Room
+    from lamina.overlay import Generated
+    from lamina.progress import Progress
+    from lamina.recipe import Recipe
+    from lamina.target import Target
+
+#: More than any layer holds, and what an image may well have; all of it is in memory once.
+_MOST_BYTES = 1024**3
+_MOST_FILES = 65_535
+
+#: What installs packages without a question and without what is only recommended, for each manager; the packages
+#: follow as arguments. Sources: apt-get(8), dnf(8), yum(8), microdnf(8).
+_INSTALL = {
+    "apt-get": 'apt-get -q update && exec apt-get -q -y --no-install-recommends install "$@"',
+    "dnf": 'exec dnf -y --setopt=install_weak_deps=False install "$@"',
+    "microdnf": 'exec microdnf -y --setopt=install_weak_deps=0 install "$@"',
+    "yum": 'exec yum -y install "$@"',
+}
+_LONGEST_INSTALL = 1800.0  # seconds
+_LONGEST_SEARCH = 120.0
+_TOLD_LINES = 8
+
+
+class Taken(NamedTuple):
+    """What came out of an image: its digest, and the files by path."""
+
+    image: str
+    files: tuple[Generated, ...]
+
+
+def base_of(recipe: Recipe, target: Target, environment: Mapping[str, str]) -> str:
+    """The name of the image that the recipe takes files from."""
+    return reference(recipe.image.base if recipe.image is not None else None, target, environment)
+
+
+def open_base(
+    recipe: Recipe,
+    target: Target,
+    environment: Mapping[str, str],
+    *,
+    image: str = "",
+    offline: bool = False,
+    progress: Progress = SILENT,
+) -> Room:
+    """A container of that image; with ``image``, a digest, of that very one where the engine can have it.
+
+    Where it cannot, the image that has the name now may still give the same files.
+
+    Raises:
+        MissingToolError, UsageError: as :func:`lamina.engine.room.open_room`.
+    """
+    name = base_of(recipe, target, environment)
+    network = bool(recipe.builder.system_packages) and not offline
+    room = open_room(name, target, environment, network=network, offline=offline, progress=progress)
+    if not image or room.image.digest == image:
+        return room
+    folder, slash, last = name.partition("@")[0].rpartition("/")
+    pinned = f"{folder}{slash}{last.partition(':')[0]}@{image}"
+    try:
+        exact = open_room(pinned, target, environment, network=network, offline=offline, progress=progress)
+    except MissingToolError:
+        return room
+    except BaseException:
+        room.close()
+        raise
+    room.close()
+    return exact
+
+
+def take(room: Room, recipe: Recipe, target: Target, *, offline: bool = False, progress: Progress = SILENT) -> Taken:
+    """Install the recipe's system packages in a fresh container and take what ``overlay.from-image`` names.
+
+    Raises:
+        IndexAccessError: the packages cannot be installed.
+        UsageError: an entry names nothing in the image, or something that cannot be taken.
+        IntegrityError: the image or the engine gives what it cannot be.
+        MissingToolError: the engine refuses.
+    """
+    image = room.image.reference
+    folders = target.runtime.library_path
+    there = set(_located(room, folders, ())[1])
+    if not has_own_base(recipe.artefacts, recipe.image.base if recipe.image is not None else None):
+        there |= target.runtime.libraries_present
+    if recipe.builder.system_packages:
+        if offline:
+            raise IndexAccessError(
+                f"{image}: its package manager needs the network for {' '.join(recipe.builder.system_packages)}",
+                hint="Run the command once without --offline; the store keeps what it takes.",
+            )
+        progress.stage(f"installing {' '.join(recipe.builder.system_packages)} in a container of {image}")
+        install(room, recipe.builder.system_packages)
+    progress.stage(f"taking {', '.join(recipe.overlay.from_image)} from {image}")
+    budget = Budget(image, _MOST_BYTES, _MOST_FILES)
+
+    def files(path: str) -> list[File]:
+        try:
+            return read(room.get(path), path, image, budget)
+        except FileNotFoundError:
+            raise _lie(image, f"{path} is not there") from None
+
+    source = Source(image, lambda wanted: _located(room, folders, wanted)[0], files)
+    found = collect(recipe.overlay.from_image, source, architecture=target.architecture, there=there)
+    return Taken(room.image.digest, found)
+
+
+def install(room: Room, packages: Sequence[str]) -> None:
+    """Install packages with the image's own manager, which asks nothing.
+
+    Raises:
+        IndexAccessError: it fails, or the image has none.
+    """
+    image, manager = room.image.reference, room.about.manager
+    if manager not in _INSTALL:
+        raise IndexAccessError(
+            f"{image}: has no package manager that is known ({', '.join(_INSTALL)}), so {' '.join(packages)} cannot "
+            "be installed",
+            hint="Name an image that has one as base in the recipe's [image], or in LAMINA_BASE_IMAGE.",
+        )
+    command = ["/bin/sh", "-c", _INSTALL[manager], manager, *packages]
+    outcome = room.run(command, environment={"DEBIAN_FRONTEND": "noninteractive"}, seconds=_LONGEST_INSTALL)
+    if outcome.code == 0 and outcome.ended == "exited":
+        return
+    said = (outcome.stderr.strip() or outcome.stdout.strip()).decode(errors="replace").splitlines()
+    lines = "".join(f"\n  {line}" for line in said[-_TOLD_LINES:])
+    raise IndexAccessError(
+        f"{image}: {manager} does not install {' '.join(packages)}:{lines or ' it says nothing'}",
+        hint="Check the names in builder.system-packages, and that containers of this engine reach the network.",
+    )
+
+
+def _located(room: Room, folders: Sequence[str], wanted: Sequence[Wanted]) -> tuple[list[str | None], list[str]]:
+    """The real path of each that is wanted, and the names of all libraries that the loader can find."""
+    program = Path(__file__).with_name("inside").joinpath("locate.py").read_text(encoding="utf-8")
+    asked = json.dumps({"folders": [*folders], "wanted": [one._asdict() for one in wanted]}).encode()
+    outcome = room.python("-I", "-S", "-B", "-c", program, stdin=asked, seconds=_LONGEST_SEARCH)
+    image = room.image.reference
+    try:
+        told: dict[str, Any] = json.loads(outcome.stdout)
+        found, names = list(told["found"]), list(told["names"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        said = outcome.stderr.decode(errors="replace").strip().splitlines()
+        raise _lie(image, said[-1] if said else "the search for files does not answer") from None
+    if len(found) != len(wanted) or not all(isinstance(name, str) for name in names):
+        raise _lie(image, "the search for files answers something else")
+    for path in found:
+        if path is not None and not (
+            isinstance(path, str) and path.startswith("/") and posixpath.normpath(path) == path
+        ):
+            raise _lie(image, f"the search for files answers {path!r}")
+    return found, names
+
+
+def _lie(image: str, what: str) -> IntegrityError:
+    return IntegrityError(f"{image}: {what}", hint="Look at what the image holds, or take another one.")
