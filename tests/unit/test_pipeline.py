@@ -17,15 +17,17 @@ from lamina import files
 from lamina.emit import manifest as manifests
 from lamina.emit.manifest import Proof
 from lamina.errors import IntegrityError, UnsafeWheelError, UsageError
-from lamina.lock import Lock, LockedWheel, inputs_digest, render
+from lamina.lock import Lock, LockedFile, LockedWheel, inputs_digest, render
+from lamina.overlay import Generated
 from lamina.part.library import data_path, part_key
 from lamina.pipeline import Built, build
 from lamina.planner import Planner
 from lamina.progress import SILENT, Progress
 from lamina.project import Order, Project
-from lamina.recipe import Accept, Budget, Function, Omit, Prune, Recipe, Source, TargetSpec
+from lamina.recipe import Accept, Budget, Function, Omit, Overlay, Prune, Recipe, Source, TargetSpec
 from lamina.runtimes import quotas
 from lamina.store import Store
+from lamina.taken import keep, place
 from lamina.target import target_for
 
 if TYPE_CHECKING:
@@ -73,9 +75,10 @@ class Bench:
         self.fetched += [wheel.name for wheel in wheels]
         return {wheel.sha256: self.wheels[wheel] for wheel in wheels}
 
-    def order(self, **keys: Any) -> Order:  # noqa: ANN401 - the recipe's
+    def order(self, taken: tuple[LockedFile, ...] = (), **keys: Any) -> Order:  # noqa: ANN401 - the recipe's
         recipe = Recipe("demo", ("alpha",), (TargetSpec("cp311", "manylinux2014_x86_64"),), **keys)
-        lock = Lock(TARGET.name, "hand", inputs_digest(recipe, TARGET), tuple(self.wheels), "demo")
+        lock = Lock(TARGET.name, "hand", inputs_digest(recipe, TARGET), tuple(self.wheels), "demo", taken=taken)
+        lock = msgspec.structs.replace(lock, image=f"sha256:{'0' * 64}" if taken else "")
         lock_path = self.root / "recipes" / "lock.txt"
         lock_path.write_text(render(lock))
         project = Project(self.root / "recipes" / "demo.toml", self.root, self.output)
@@ -314,6 +317,46 @@ def test_decisions_are_remembered_and_made_again(bench: Bench) -> None:
     for suffix in (".facts", ".index", ".data"):
         bench.store.path("parts", planner.keys[0], suffix).unlink()
         assert planner.decisions() == (parts, said)
+
+
+def test_files_of_the_base_image_ship_and_a_second_build_reads_none(bench: Bench) -> None:
+    content = b"\x7fELF is damaged"
+    files = (LockedFile("share/data.txt", hashlib.sha256(b"data").hexdigest(), 4),)
+    recipe = {"overlay": Overlay(from_image=("/usr/share/data.txt",))}
+    order, took = bench.order(files, **recipe), []
+
+    def take(asked: Order) -> None:
+        took.append(asked)
+        keep(bench.store, [Generated("share/data.txt", b"data", 0, "")])
+
+    built = build(order, store=bench.store, fetch=bench.fetch, take=take, today=TODAY)
+    assert built.artefact is not None
+    with zipfile.ZipFile(built.artefact) as archive:
+        assert archive.read("share/data.txt") == b"data"
+    assert took == [order]
+    place(bench.store, files[0].sha256).write_bytes(content)
+    again = build(order, store=bench.store, fetch=bench.fetch, take=take, today=TODAY)
+    assert again.warm
+    assert again.manifest == built.manifest
+    assert took == [order]
+
+
+def test_a_file_of_the_base_image_and_another_of_the_overlay_in_one_place(bench: Bench) -> None:
+    own = bench.root / "layers" / "demo" / "overlay" / "share" / "data.txt"
+    own.parent.mkdir(parents=True)
+    own.write_bytes(b"own")
+    keep(bench.store, [Generated("share/data.txt", b"data", 0, "")])
+    files = (LockedFile("share/data.txt", hashlib.sha256(b"data").hexdigest(), 4),)
+    order = bench.order(files, overlay=Overlay(from_image=("/usr/share/data.txt",)))
+    built = build(order, store=bench.store, fetch=bench.fetch, today=TODAY)
+    assert built.artefact is None
+    (found,) = [one for one in built.manifest.findings if one.code == "file-conflict"]
+    assert found.path == "share/data.txt"
+    assert found.message == (
+        "the overlay and the packages of the base image both bring this file, with different content"
+    )
+    own.write_bytes(b"data")
+    assert build(order, store=bench.store, fetch=bench.fetch, today=TODAY).artefact is not None
 
 
 FUNCTION_SUFFIXES = {"-function.zip", "-function.json"}

@@ -156,6 +156,8 @@ def _of_file(need: Need, where: str, world: World) -> _Excess | None:
 def _way_out(excess: _Excess, item: Item, world: World) -> str:
     """The runtime that has enough, or an older build."""
     older = f"an older version of {world.owner(item)}: lamina audit --online tells the newest that loads"
+    if world.is_system(item):
+        older = f"the one that the packages of {world.target.base_image} have (overlay.from-image takes it from there)"
     version = excess.version
     enough: Callable[[Runtime], bool] = lambda runtime: (  # noqa: E731 - one expression over eight lines of loop
         _ceilings(version.family, runtime, world.target.architecture)[0] >= version.number

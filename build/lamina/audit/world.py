@@ -72,7 +72,13 @@ class World(NamedTuple):
     def owner(self, item: Item) -> str:
         """What a person calls the package of a file: its distribution, else the top folder, else the file's name."""
         package = self.packages.get(item.place)
+        if package is None and self.is_system(item):
+            return posixpath.basename(item.place)
         return package.name if package is not None else top_of(item)
+
+    def is_system(self, item: Item) -> bool:
+        """Whether a file is of no package and stands where a system's libraries and programs do."""
+        return item.place not in self.packages and item.place.startswith(("/opt/lib/", "/opt/bin/"))
 
 
 def world_of(artefacts: Sequence[Artefact], target: Target) -> World:

@@ -9,6 +9,7 @@ import msgspec
 
 import lamina
 from lamina import taken
+from lamina.engine.engine import ELSEWHERE
 from lamina.errors import MissingToolError, StaleLockError
 from lamina.lock import Lock, LockedFile
 from lamina.progress import SILENT
@@ -47,7 +48,14 @@ def lock_taken(  # noqa: PLR0913 - every effect is handed in
     Raises:
         LaminaError: as :func:`lamina.taken.take.take` and :func:`lamina.engine.room.open_room`.
     """
-    with open_base(recipe, target, environment, offline=offline, progress=progress) as room:
+    try:
+        room = open_base(recipe, target, environment, offline=offline, progress=progress)
+    except MissingToolError as error:
+        raise MissingToolError(
+            f"{recipe.name}: overlay.from-image takes files from the base image: {error.message}",
+            hint=error.hint.removesuffix(ELSEWHERE).strip(),
+        ) from error
+    with room:
         image = room.image.digest
         memo = store.path("memos", _key(recipe, target, image))
         files = None if upgrade else _remembered(store, store.load(memo))
@@ -87,8 +95,7 @@ def take_again(
     except MissingToolError as error:
         hint = (
             "Build on a machine that has them, or with a CI cache of its store (LAMINA_CACHE names the folder); or let "
-            f"an engine take them: {error.hint}\nWhere the image or its packages are not to be had any more, renew "
-            f"the lock: {lock.command}"
+            f"an engine take them: {error.hint.removesuffix(ELSEWHERE).strip()}"
         )
         raise taken.absent(order, count, f"and they cannot be taken again: {error.message}", hint) from error
     with room:

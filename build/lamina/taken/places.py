@@ -17,8 +17,8 @@ import posixpath
 import re
 
 #: Folders of libraries: lib, lib64, and Debian's for each architecture (https://wiki.debian.org/Multiarch/Tuples).
-_LIBRARIES = re.compile(r"/(?:usr/)?lib(?:64|/[a-z0-9_]+-linux-gnu[a-z0-9_]*)?/(?=.)")
-_PREFIX = re.compile(r"/(?:usr/|opt/)?(?=.)")
+_LIBRARIES = re.compile(r"^/(?:usr/)?lib(?:64|/[a-z0-9_]+-linux-gnu[a-z0-9_]*)?/(?=.)")
+_PREFIX = re.compile(r"^/(?:usr/|opt/)?(?=.)")
 
 
 def library(name: str) -> str:

@@ -229,3 +229,12 @@ def test_the_highest_version_is_told_whatever_the_order(versions: list[tuple[int
 def test_any_text_is_a_version_or_none(text: str) -> None:
     version = version_of(text)
     assert version is None or version.family in {"GLIBC", "GLIBCXX", "CXXABI", "GCC"}
+
+
+def test_a_library_of_another_system_comes_from_the_runtime_s_own_base_image() -> None:
+    (found,) = check(item("lib/libgomp.so.1", library(need("GLIBC_2.34", "dlclose"))))
+    assert found.message == "libgomp.so.1 needs GLIBC_2.34 for dlclose; python3.11 on Lambda has glibc 2.26"
+    assert found.hint == (
+        "Build for cp312 or newer, which Amazon Linux 2023 runs, or take the one that the packages of "
+        "public.ecr.aws/lambda/python:3.11 have (overlay.from-image takes it from there)."
+    )
