@@ -194,34 +194,34 @@ def test_tesseract_of_the_stand_ins_packages_runs_from_a_layer(bench: Bench) -> 
 
 
 def test_contents_come_from_the_store_and_else_again_from_the_stand_in(bench: Bench, tmp_path: Path) -> None:
-    bench.recipe("gomp", packages='["libgomp1"]', entries='["libgomp.so.1"]', accepts=_ACCEPT_GOMP)
-    bench.fine("lock", "gomp")
+    bench.recipe("own", packages="[]", entries='["libz.so.1", "/etc/os-release"]')
+    bench.fine("lock", "own", "--offline")
     nowhere = "unix:///nowhere.sock"
-    bench.fine("build", "gomp", DOCKER_HOST=nowhere)
-    zipped = bench.root / "dist" / f"gomp-{TARGET}.zip"
+    bench.fine("build", "own", DOCKER_HOST=nowhere)
+    zipped = bench.root / "dist" / f"own-{TARGET}.zip"
     first = hashlib.sha256(zipped.read_bytes()).hexdigest()
     shutil.rmtree(bench.store / "taken")
-    bench.fine("build", "gomp", DOCKER_HOST=nowhere)  # the plan is remembered, so no content is read
+    bench.fine("build", "own", DOCKER_HOST=nowhere)  # the plan is remembered, so no content is read
 
     bench.store = tmp_path / "other"
-    done = bench.run("build", "gomp", DOCKER_HOST=nowhere)
+    done = bench.run("build", "own", DOCKER_HOST=nowhere)
     assert done.returncode == 5
-    assert "1 file of the base image not in the store, and they cannot be taken again" in done.stderr
+    assert "2 files of the base image not in the store, and they cannot be taken again" in done.stderr
     assert "LAMINA_CACHE" in done.stderr
-    bench.fine("build", "gomp")
+    bench.fine("build", "own")
     assert hashlib.sha256(zipped.read_bytes()).hexdigest() == first
-    before = bench.lock_path("gomp").read_text()
-    assert "unchanged" in bench.fine("lock", "gomp")
-    assert bench.lock_path("gomp").read_text() == before
+    before = bench.lock_path("own").read_text()
+    assert "unchanged" in bench.fine("lock", "own")
+    assert bench.lock_path("own").read_text() == before
 
-    was = bench.locked("gomp").taken[0].sha256
-    bench.lock_path("gomp").write_text(before.replace(was, "0" * 64))
-    done = bench.run("build", "gomp")
+    was = bench.locked("own").taken[-1].sha256
+    bench.lock_path("own").write_text(before.replace(was, "0" * 64))
+    done = bench.run("build", "own")
     assert done.returncode == 1
-    assert "give other files now than were locked: lib/libgomp.so.1" in done.stderr
-    assert "Renew it: lamina lock gomp" in done.stderr
-    bench.fine("lock", "gomp")
-    assert bench.lock_path("gomp").read_text() == before
+    assert "give other files now than were locked: lib/libz.so.1" in done.stderr
+    assert "Renew it: lamina lock own" in done.stderr
+    bench.fine("lock", "own")
+    assert bench.lock_path("own").read_text() == before
     assert bench.base.containers() == []
 
 
@@ -231,7 +231,6 @@ def test_contents_come_from_the_store_and_else_again_from_the_stand_in(bench: Be
         ('["no-such-package"]', '["libx.so.1"]', 4, "apt-get does not install no-such-package:"),
         ("[]", '["libnowhere.so.1"]', 2, "libnowhere.so.1: the loader of the image finds no such library"),
         ("[]", '["/usr/share/doc/nowhere"]', 2, "/usr/share/doc/nowhere: there is no such path in the image"),
-        ("[]", '["/dev"]', 4, "is a device, socket or pipe"),
         ("[]", '["/etc/alternatives"]', 2, "is a link to "),
     ],
 )
@@ -263,9 +262,6 @@ def test_an_interrupt_leaves_no_container_of_the_stand_in(bench: Bench) -> None:
     assert not bench.lock_path("gomp").exists()
     assert bench.base.containers() == []
     assert not list(bench.store.glob("tmp/*"))
-
-
-_ACCEPT_GOMP = ACCEPT.format(code="glibc-too-new", path="lib/libgomp.so.1")
 
 
 def _inside(base: Base, opt: Path, command: list[str]) -> str:

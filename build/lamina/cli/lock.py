@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from lamina import lock as locks
+from lamina import taken
 from lamina.cli import common
 from lamina.errors import MissingLockError, UsageError
 from lamina.files import put
@@ -103,6 +104,7 @@ def _check(workshop: Workshop, target: Target, done: list[machine.Lock], *, as_j
     project = workshop.project
     ordered = order(project, workshop.recipe, target)
     locks.verify(ordered.lock, workshop.recipe, target, project.shown(ordered.lock_path))
+    taken.check(ordered)
     workshop.fulfil(ordered)
     done.append(_told(project, ordered.lock_path, ordered.lock, "up to date", as_json=as_json))
 

@@ -145,13 +145,7 @@ class _Gathering:
         )
 
     def _place(self, path: str, file: File) -> None:
-        try:
-            check_name(path)
-        except UnsafeWheelError as error:
-            raise UsageError(
-                f"{self._source.image}: {file.path}: {path!r}: {error.message}",
-                hint="Take another file: no layer can hold one of that name.",
-            ) from None
+        self._check(path, file)
         standing = self._placed.setdefault(path, _Placed(file.content, file.path))
         if standing.content != file.content:
             raise UsageError(
@@ -162,6 +156,18 @@ class _Gathering:
             binary = look(file.content)
             if binary is not None and binary.elf is not None:
                 self._open.append((file.path, binary.elf))
+
+    def _check(self, path: str, file: File) -> None:
+        """Refuse a path that no layer, or no line of a lock, can hold."""
+        try:
+            check_name(path)
+            if not path.isprintable():
+                raise UnsafeWheelError("a character that cannot be shown")  # noqa: TRY301 - one refusal for both
+        except UnsafeWheelError as error:
+            raise UsageError(
+                f"{self._source.image}: {file.path!r}: cannot be {path!r} in the layer: {error.message}",
+                hint="Take another file: no layer can hold one of that name.",
+            ) from None
 
 
 def _folders(elf: Elf, origin: str) -> Iterator[str]:

@@ -182,5 +182,9 @@ def test_two_files_for_one_place_are_refused() -> None:
 def test_a_hostile_soname_stays_in_its_folder() -> None:
     fake = Fake({f"{LIB}/libx.so": elf("../../etc/passwd")})
     assert [file.path for file in fake.take("libx.so")] == ["lib/passwd"]
-    message, _ = refusal(Fake({f"{LIB}/libx.so": elf("a/..")}), "libx.so")
-    assert message == f"base:1: {LIB}/libx.so: 'lib/..': a path that leaves the wheel"
+    for soname, why in (("a/..", "a path that leaves the wheel"), ("a\u200bb", "a character that cannot be shown")):
+        place = f"lib/{soname.rpartition('/')[2]}"
+        assert refusal(Fake({f"{LIB}/libx.so": elf(soname)}), "libx.so") == (
+            f"base:1: '{LIB}/libx.so': cannot be {place!r} in the layer: {why}",
+            "Take another file: no layer can hold one of that name.",
+        )
