@@ -78,7 +78,7 @@ class Planner:
         used = [path, self.store.path("plans", self.key, ".decisions")]
         used += [self.store.path("parts", key, suffix) for key in self.keys for suffix in SUFFIXES]
         used += [self.store.path("wheels", wheel.sha256, ".whl") for wheel in self.wheels]
-        used += [taken.place(self.store, file.sha256) for file in self.order.lock.taken]
+        used += taken.used(self.order, self.store)
         self.store.touch(used)
         return plan
 

@@ -6,6 +6,7 @@ import base64
 import datetime as dt
 import hashlib
 import json
+import os
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -334,11 +335,14 @@ def test_files_of_the_base_image_ship_and_a_second_build_reads_none(bench: Bench
     with zipfile.ZipFile(built.artefact) as archive:
         assert archive.read("share/data.txt") == b"data"
     assert took == [order]
-    place(bench.store, files[0].sha256).write_bytes(content)
+    kept = place(bench.store, files[0].sha256)
+    kept.write_bytes(content)
+    os.utime(kept, (0, 0))
     again = build(order, store=bench.store, fetch=bench.fetch, take=take, today=TODAY)
     assert again.warm
     assert again.manifest == built.manifest
     assert took == [order]
+    assert kept.stat().st_mtime > 0  # it counts as used
 
 
 def test_a_file_of_the_base_image_and_another_of_the_overlay_in_one_place(bench: Bench) -> None:

@@ -12,6 +12,8 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from lamina.errors import MissingToolError, StaleLockError
 from lamina.overlay import Generated, kind_of
 
@@ -20,13 +22,18 @@ if TYPE_CHECKING:
 
     from lamina.lock import LockedFile
     from lamina.project import Order
+    from lamina.recipe import Recipe
     from lamina.store import Store
+    from lamina.target import Target
 
 #: Takes what an order's lock lists from the image, into the store.
 Take = Callable[["Order"], None]
 
 #: The kind under which the store keeps contents.
 KIND = "taken"
+
+#: Counted up with every change of what is taken for the same recipe.
+FORMAT = 1
 
 #: Whom files belong to, in findings.
 OWNER = "the packages of the base image"
@@ -49,6 +56,27 @@ def check(order: Order) -> None:
 def place(store: Store, sha256: str) -> Path:
     """Where the store keeps a content, or would."""
     return store.path(KIND, sha256)
+
+
+def memo(store: Store, recipe: Recipe, target: Target, image: str) -> Path:
+    """Where the store remembers which files were taken of an image, for what the recipe asks of it."""
+    made_from = (
+        f"taken {FORMAT}",
+        image,
+        target.name,
+        recipe.image.base if recipe.image is not None else None,
+        sorted(recipe.artefacts),
+        sorted(recipe.builder.system_packages),
+        sorted(recipe.overlay.from_image),
+    )
+    return store.path("memos", hashlib.sha256(msgspec.json.encode(made_from)).hexdigest())
+
+
+def used(order: Order, store: Store) -> list[Path]:
+    """What a build with this lock relies on in the store."""
+    files = order.lock.taken
+    paths = [memo(store, order.recipe, order.target, order.lock.image)] if files else []
+    return [*paths, *(place(store, file.sha256) for file in files)]
 
 
 def keep(store: Store, files: Iterable[Generated]) -> None:

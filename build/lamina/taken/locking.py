@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-import lamina
 from lamina import taken
 from lamina.engine.engine import ELSEWHERE
 from lamina.errors import MissingToolError, StaleLockError
@@ -57,7 +56,7 @@ def lock_taken(  # noqa: PLR0913 - every effect is handed in
         ) from error
     with room:
         image = room.image.digest
-        memo = store.path("memos", _key(recipe, target, image))
+        memo = taken.memo(store, recipe, target, image)
         files = None if upgrade else _remembered(store, store.load(memo))
         if files is None or (previous is not None and previous.image == image and previous.taken != files):
             found = take(room, recipe, target, offline=offline, progress=progress).files
@@ -109,23 +108,7 @@ def take_again(
             hint=f"Renew it: {lock.command}",
         )
     taken.keep(store, found.files)
-    memo = store.path("memos", _key(recipe, target, lock.image))
-    store.save(memo, msgspec.msgpack.encode(lock.taken))
-
-
-def _key(recipe: Recipe, target: Target, image: str) -> str:
-    """What files of an image are named by in the store."""
-    made_from = (
-        "taken",
-        lamina.__version__,
-        image,
-        target.name,
-        recipe.image.base if recipe.image is not None else None,
-        sorted(recipe.artefacts),
-        sorted(recipe.builder.system_packages),
-        sorted(recipe.overlay.from_image),
-    )
-    return hashlib.sha256(msgspec.json.encode(made_from)).hexdigest()
+    store.save(taken.memo(store, recipe, target, lock.image), msgspec.msgpack.encode(lock.taken))
 
 
 def _remembered(store: Store, content: bytes | None) -> tuple[LockedFile, ...] | None:
