@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -244,3 +246,64 @@ def _answers(environment: Mapping[str, str]) -> bool:
     except MissingToolError:
         return False
     return True
+
+
+class Registry(NamedTuple):
+    """A registry of Debian's ``docker-registry`` on loopback: ``host:port``, its folder of data, its log."""
+
+    host: str
+    data: Path
+    log: Path
+
+    def requests(self) -> list[str]:
+        """What was asked of it so far, as ``METHOD path status``."""
+        found = re.findall(r'"([A-Z]+) (\S+) HTTP/[\d.]+" (\d+)', self.log.read_text(errors="replace"))
+        return [" ".join(line) for line in found]
+
+
+@pytest.fixture(scope="session")
+def start_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Registry]]:
+    """Start a registry; what is given is the ``auth:`` block of its configuration. All end with the session."""
+    if shutil.which("docker-registry") is None:
+        pytest.skip("LEFT OUT: registries: docker-registry is not installed (Debian: docker-registry)")
+    with contextlib.ExitStack() as running:
+        yield lambda auth: running.enter_context(_registry(tmp_path_factory.mktemp("registry"), auth))
+
+
+@pytest.fixture(scope="session")
+def registry(start_registry: Callable[[str], Registry]) -> str:
+    """``host:port`` of a real registry on loopback, which speaks http and asks for no password."""
+    return start_registry("").host
+
+
+@contextlib.contextmanager
+def _registry(folder: Path, auth: str) -> Iterator[Registry]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    found = Registry(f"127.0.0.1:{port}", folder / "data", folder / "log")
+    config = folder / "config.yml"
+    # No cache of descriptors: what a test damages on the disk is damaged at once.
+    config.write_text(
+        f"version: 0.1\nlog: {{level: info}}\nhttp: {{addr: '{found.host}'}}\n"
+        f"storage: {{filesystem: {{rootdirectory: {found.data}}}, delete: {{enabled: true}}}}\n{auth}"
+    )
+    env = {key: value for key, value in os.environ.items() if not key.startswith("REGISTRY_")}
+    with found.log.open("w") as log:
+        command = ["docker-registry", "serve", str(config)]
+        with subprocess.Popen(command, stdout=log, stderr=log, env=env) as server:
+            try:
+                _listening(server, port, found.log)
+                yield found
+            finally:
+                server.terminate()
+
+
+def _listening(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    until = time.monotonic() + 30
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        assert server.poll() is None, log.read_text()[-2000:]
+        assert time.monotonic() < until, "docker-registry does not listen"
+        time.sleep(0.05)
