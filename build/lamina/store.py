@@ -25,6 +25,7 @@ KINDS: Mapping[str, str] = {
     "built": "what local projects were built to",
     "taken": "files of the packages of base images",
     "parts": "wheels made ready for composing",
+    "blobs": "layers and configurations of container images",
     "plans": "remembered layers",
     "memos": "recipes and local projects known to be valid",
     "stages": "artefacts unpacked for proofs",
