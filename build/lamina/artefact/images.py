@@ -1,25 +1,20 @@
 """Image archives: an OCI layout (image-spec, "Image Layout") as a tar or a folder, and what ``docker save`` writes.
 
-Every blob is found by its digest or by the name of an entry in the tar, never opened by a path that the archive states,
-and is held against its digest before it is believed.
+Every blob is held against its digest before it is believed; :mod:`lamina.oci.blobs` finds them.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from typing import IO, TypeVar
 
 import msgspec
 
 from lamina.artefact.gathered import Gathered
 from lamina.artefact.rootfs import Tree, apply
-from lamina.artefact.tars import Member, Tar
 from lamina.errors import IntegrityError, UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from lamina.oci.blobs import Blob, Blobs, FolderBlobs, TarBlobs, checked
 
 _T = TypeVar("_T")
 
@@ -70,82 +65,6 @@ class _Config(msgspec.Struct):
     rootfs: _RootFs | None = None
 
 
-class _Blobs(Protocol):
-    def find(self, name: str) -> _Blob | None:
-        """The file of that name in the layout."""
-
-
-class _Blob(NamedTuple):
-    """A stretch of a file."""
-
-    file: IO[bytes]
-    offset: int
-    size: int
-
-    def pieces(self) -> Iterator[bytes]:
-        self.file.seek(self.offset)
-        left = self.size
-        while left and (piece := self.file.read(min(left, _CHUNK))):
-            left -= len(piece)
-            yield piece
-
-
-class _TarBlobs:
-    """The files of an archive; a second one of a name replaces the first, as for who unpacks it."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._members: dict[str, Member] = {}
-        file.seek(0, 2)
-        length = file.tell()
-        file.seek(0)
-        for member in Tar(_Skipping(file, length)):
-            if len(self._members) >= _MOST_BLOBS:
-                raise IntegrityError(f"has more than {_MOST_BLOBS:,} entries")
-            self._members[member.name.removeprefix("./")] = member
-
-    def find(self, name: str) -> _Blob | None:
-        member = self._members.get(name)
-        if member is not None and member.type == b"2":  # docker save and skopeo link equal layers: ../<id>/layer.tar
-            parts = [part for part in member.link.split("/") if part not in {"", ".", ".."}]
-            folder = name.rpartition("/")[0]
-            joined = "/".join(parts if member.link.startswith("../") or not folder else [folder, *parts])
-            member = self._members.get(joined)
-        if member is None or member.type not in {b"0", b"\0"}:
-            return None
-        return _Blob(self._file, member.offset, member.size)
-
-
-class _Skipping:
-    """The archive as a stream in which data is passed over: blobs are read when they are needed."""
-
-    def __init__(self, file: IO[bytes], length: int) -> None:
-        self._file = file
-        self._length = length
-
-    def read(self, size: int, /) -> bytes:
-        return self._file.read(size)
-
-    def skip(self, size: int, /) -> bool:
-        return self._file.seek(size, 1) <= self._length
-
-
-class _FolderBlobs:
-    """The files of a layout that is a folder."""
-
-    def __init__(self, path: Path, files: list[IO[bytes]]) -> None:
-        self._path = path
-        self._files = files
-
-    def find(self, name: str) -> _Blob | None:
-        path = self._path / name
-        if path.is_symlink() or not path.is_file():
-            return None
-        file = path.open("rb")
-        self._files.append(file)
-        return _Blob(file, 0, path.stat().st_size)
-
-
 def read_image(path: Path, name: str, *, architecture: str | None, sources: bool) -> Gathered:
     """Read the image archive or layout at ``path``, which the user calls ``name``.
 
@@ -158,10 +77,10 @@ def read_image(path: Path, name: str, *, architecture: str | None, sources: bool
     files: list[IO[bytes]] = []
     try:
         if path.is_dir():
-            blobs: _Blobs = _FolderBlobs(path, files)
+            blobs: Blobs = FolderBlobs(path, files)
         else:
             files.append(path.open("rb"))
-            blobs = _TarBlobs(files[0])
+            blobs = TarBlobs(files[0])
         _read(blobs, gathered, architecture, sources=sources)
     except IntegrityError as error:
         gathered.damaged(name, error.message, error.hint or "Save the image again, or fetch it again.")
@@ -178,7 +97,7 @@ def is_layout(path: Path) -> bool:
     return (path / "oci-layout").is_file() and (path / "index.json").is_file()
 
 
-def _read(blobs: _Blobs, gathered: Gathered, architecture: str | None, *, sources: bool) -> None:
+def _read(blobs: Blobs, gathered: Gathered, architecture: str | None, *, sources: bool) -> None:
     tree = Tree()
     try:
         if blobs.find("index.json") is not None:
@@ -196,20 +115,20 @@ def _read(blobs: _Blobs, gathered: Gathered, architecture: str | None, *, source
         tree.pour(gathered)
 
 
-def _apply_oci(blobs: _Blobs, layers: list[_Descriptor], tree: Tree, gathered: Gathered, *, sources: bool) -> None:
+def _apply_oci(blobs: Blobs, layers: list[_Descriptor], tree: Tree, gathered: Gathered, *, sources: bool) -> None:
     for number, layer in enumerate(layers, 1):
-        blob = _blob(blobs, layer)
+        blob = checked(blobs, layer.digest, layer.size)
         apply(blob.pieces(), tree, gathered, f"layer {number} ({layer.digest[:19]})", sources=sources)
 
 
-def _oci_layers(blobs: _Blobs, name: str, architecture: str | None) -> list[_Descriptor]:
+def _oci_layers(blobs: Blobs, name: str, architecture: str | None) -> list[_Descriptor]:
     found = blobs.find("index.json")
     if found is None:  # as the caller has seen, it is there
         raise IntegrityError("has no index.json")
     index = _decode(found, _Index, "index.json")
     for _ in range(_MOST_NESTED):
         descriptor = _choose(index.manifests, name, architecture)
-        blob = _blob(blobs, descriptor)
+        blob = checked(blobs, descriptor.digest, descriptor.size)
         if "index" not in descriptor.media_type and "manifest.list" not in descriptor.media_type:
             manifest = _decode(blob, _Manifest, descriptor.digest)
             if len(manifest.layers) > _MOST_LAYERS:
@@ -238,7 +157,7 @@ def _choose(manifests: list[_Descriptor], name: str, architecture: str | None) -
     raise UsageError(f"{name}: has {len(images)} images for Linux ({held}), and {which}", hint=_CHOOSE)
 
 
-def _apply_saved(blobs: _Blobs, tree: Tree, gathered: Gathered, *, sources: bool) -> None:
+def _apply_saved(blobs: Blobs, tree: Tree, gathered: Gathered, *, sources: bool) -> None:
     """What ``docker save`` and skopeo's docker-archive write: layers by name, held against the configuration."""
     saved = _decode(blobs.find("manifest.json"), list[_Saved], "manifest.json")
     if len(saved) != 1:
@@ -266,26 +185,7 @@ def _apply_saved(blobs: _Blobs, tree: Tree, gathered: Gathered, *, sources: bool
             )
 
 
-def _blob(blobs: _Blobs, descriptor: _Descriptor) -> _Blob:
-    """The blob of a descriptor, held against size and digest."""
-    match = _DIGEST.fullmatch(descriptor.digest)
-    if match is None:
-        raise IntegrityError(f"names a blob by {descriptor.digest[:80]!r}, which is no SHA-256 digest")
-    blob = blobs.find(f"blobs/sha256/{match[1]}")
-    if blob is None:
-        raise IntegrityError(f"lacks the blob {descriptor.digest}")
-    digest = hashlib.sha256()
-    for piece in blob.pieces():
-        digest.update(piece)
-    if digest.hexdigest() != match[1] or descriptor.size not in {-1, blob.size}:
-        raise IntegrityError(
-            f"the blob {descriptor.digest} is not what it should be: {blob.size:,} bytes with SHA-256 "
-            f"{digest.hexdigest()}"
-        )
-    return blob
-
-
-def _decode(blob: _Blob | None, type: type[_T], where: str) -> _T:  # noqa: A002
+def _decode(blob: Blob | None, type: type[_T], where: str) -> _T:  # noqa: A002
     if blob is None or blob.size > _MOST_JSON_BYTES:
         raise IntegrityError(f"{where} has more than {_MOST_JSON_BYTES:,} bytes" if blob else f"lacks {where}")
     try:

@@ -37,12 +37,18 @@ _PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """A file to have: its name, its address, its SHA-256 in hexadecimal, its size in bytes."""
+    """A file to have: its name, its address, its SHA-256 in hexadecimal, its size in bytes, who states these.
+
+    ``kind`` and ``suffix`` say where in the store it stands.
+    """
 
     filename: str
     url: str
     sha256: str
     size: int
+    kind: str = "wheels"
+    suffix: str = ".whl"
+    stated: str = "lock"
 
 
 class _CutError(Exception):
@@ -83,7 +89,7 @@ def download(wanted: Wanted, *, store: Store, transport: Transport, task: Task) 
         MissingToolError: the disk is full, or the store cannot be written.
         Interrupted: the transport was told to stop.
     """
-    target = store.path("wheels", wanted.sha256, ".whl")
+    target = store.path(wanted.kind, wanted.sha256, wanted.suffix)
     with _disk(target), store.exclusive(wanted.sha256):
         meter = _Meter(task)
         if stands(target, wanted.size):
@@ -174,8 +180,9 @@ def _transfer(wanted: Wanted, partial: Path, transport: Transport, meter: _Meter
             meter.at(0)
             wrong += 1
             if wrong == 2:  # noqa: PLR2004 - once may be a proxy's leftover, twice is the file
-                message = f"{wanted.filename}: not the file that was locked: expected {error.expected}, got {error.got}"
-                hint = f"It came from {redact(wanted.url)}. Find out who changed it, there or in the lock."
+                what = "the file that was locked" if wanted.stated == "lock" else f"what the {wanted.stated} states"
+                message = f"{wanted.filename}: not {what}: expected {error.expected}, got {error.got}"
+                hint = f"It came from {redact(wanted.url)}. Find out who changed it, there or in the {wanted.stated}."
                 raise IntegrityError(message, hint=hint) from error
         except _CutError as cut:
             failures = 0 if meter.position - before >= _WORTHWHILE else failures + 1

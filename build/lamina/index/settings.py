@@ -116,6 +116,11 @@ class Indexes(msgspec.Struct, frozen=True):
         return redact(text)
 
 
+def certificates(env: Mapping[str, str]) -> str | None:
+    """The file or folder of trusted authorities; ``None`` for the libraries' own."""
+    return next((env[variable] for variable in _CERTIFICATES if env.get(variable)), None)
+
+
 def from_environment(
     env: Mapping[str, str],
     find_links: Sequence[str] = (),
@@ -142,9 +147,8 @@ def from_environment(
             extra += [_index(word, variable, env, credentials) for word in env.get(variable, "").split()]
         if extra:
             break
-    certificates = next((env[variable] for variable in _CERTIFICATES if env.get(variable)), None)
     own = tuple(_named(index, env, credentials) for index in named)
-    found = Indexes(default, tuple(dict.fromkeys(extra)), tuple(find_links), tuple(credentials), certificates, own)
+    found = Indexes(default, tuple(dict.fromkeys(extra)), tuple(find_links), tuple(credentials), certificates(env), own)
     return found if base is None else found.anchored(base)
 
 

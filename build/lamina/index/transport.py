@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from lamina.errors import IndexAccessError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import requests
 
@@ -49,6 +49,10 @@ class NotThereError(IndexAccessError):
     """The server answers that there is nothing at this address (404 or 410)."""
 
 
+class UnansweredError(IndexAccessError):
+    """No answer, or one that may be another in a moment, after all tries."""
+
+
 class RefusedError(IndexAccessError):
     """The server wants other credentials than it was given (401 or 403)."""
 
@@ -67,7 +71,9 @@ class Transport:
         credentials: Callable[[str], tuple[str, str] | None] = lambda _: None,
         certificates: str | None = None,
         stop: threading.Event | None = None,
+        netrc: bool = True,
     ) -> None:
+        self._netrc = netrc
         self.stop = stop or threading.Event()
         self._credentials = credentials
         self._certificates = certificates
@@ -90,31 +96,45 @@ class Transport:
             return self._session
 
     def send(
-        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, stream: bool = False
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        stream: bool = False,
+        body: Callable[[], bytes | Iterable[bytes]] | None = None,
+        tries: int = TRIES,
     ) -> requests.Response:
-        """Send a request until it is answered, at most :data:`TRIES` times, and return an answer below 400 or 416.
+        """Send a request until it is answered, at most ``tries`` times, and return an answer below 400 or 416.
+
+        ``body`` gives what is sent, anew for each try.
 
         Raises:
             NotThereError: the server says there is nothing.
             IndexAccessError: refused, or no answer after all tries.
             Interrupted: :attr:`stop` was set.
         """
-        for attempt in range(1, TRIES + 1):
-            last = attempt == TRIES
-            answer, failure = self._try(method, url, headers, stream=stream)
+        for attempt in range(1, tries + 1):
+            last = attempt == tries
+            answer, failure = self._try(method, url, headers, body, stream=stream)
             if answer is None:
                 if last:
-                    raise IndexAccessError(f"{redact(url)}: {failure}, {TRIES} times", hint=_network_hint(url))
+                    often = f", {tries} times" if tries > 1 else ""
+                    raise UnansweredError(f"{redact(url)}: {failure}{often}", hint=_network_hint(url))
                 self.pause(delay(attempt))
             elif answer.status_code in TRANSIENT:
                 wait = _asked_delay(answer)
                 answer.close()
                 if last or (wait or 0) > PATIENCE:
-                    raise _unavailable(url, answer, wait)
+                    raise _unavailable(url, answer, wait, tries)
                 self.pause(delay(attempt) if wait is None else wait)
             else:
-                return _judged(url, answer)
+                return self.judged(url, answer)
         raise AssertionError("unreachable")
+
+    def judged(self, url: str, answer: requests.Response) -> requests.Response:
+        """Return an answer that can be used; raise what the others mean, in the words of an index."""
+        return _judged(url, answer)
 
     def pause(self, seconds: float) -> None:
         """Wait, unless told to stop."""
@@ -146,7 +166,13 @@ class Transport:
                 self._session = None
 
     def _try(
-        self, method: str, url: str, headers: Mapping[str, str] | None, *, stream: bool
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        body: Callable[[], bytes | Iterable[bytes]] | None,
+        *,
+        stream: bool,
     ) -> tuple[requests.Response | None, str]:
         """One request: the answer, or the reason why there is none and another try is worth it."""
         import requests
@@ -158,6 +184,7 @@ class Transport:
                 method,
                 url,
                 headers=dict(headers or {}),
+                data=body() if body is not None else None,
                 stream=stream,
                 timeout=TIMEOUTS,
                 allow_redirects=True,
@@ -183,14 +210,14 @@ class Transport:
         from requests.auth import AuthBase
         from requests.utils import get_netrc_auth
 
-        credentials = self._credentials
+        credentials, netrc = self._credentials, self._netrc
 
         class Auth(AuthBase):
             """Credentials of the index whose URL held them; netrc for everybody else, as without this class."""
 
             def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
                 url = request.url or ""
-                known = credentials(url) or get_netrc_auth(url)
+                known = credentials(url) or (get_netrc_auth(url) if netrc else None)
                 if known:
                     user, password = (part.encode() for part in known)
                     request = requests.auth.HTTPBasicAuth(user, password)(request)
@@ -250,14 +277,13 @@ def _judged(url: str, answer: requests.Response) -> requests.Response:
     raise IndexAccessError(f"{where}: the server answers {status} {answer.reason}", hint=_network_hint(url))
 
 
-def _unavailable(url: str, answer: requests.Response, wait: float | None) -> IndexAccessError:
+def _unavailable(url: str, answer: requests.Response, wait: float | None, tries: int) -> IndexAccessError:
     where, status = redact(url), answer.status_code
     if wait is not None and wait > PATIENCE:
         message = f"{where}: the server asks to come back in {wait:.0f} s ({status} {answer.reason})"
         return IndexAccessError(message, hint="Run the command again then; what was downloaded so far is kept.")
-    return IndexAccessError(
-        f"{where}: the server answers {status} {answer.reason}, {TRIES} times", hint=_network_hint(url)
-    )
+    often = f", {tries} times" if tries > 1 else ""
+    return UnansweredError(f"{where}: the server answers {status} {answer.reason}{often}", hint=_network_hint(url))
 
 
 def _asked_delay(answer: requests.Response) -> float | None:
