@@ -12,15 +12,20 @@ import io
 import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
+import sys
 import tarfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import requests
 
 from lamina.errors import IndexAccessError, IntegrityError, LaminaError, UsageError
 from lamina.oci import push as pushing
@@ -28,6 +33,7 @@ from lamina.oci.layouts import open_layout
 from lamina.oci.model import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Descriptor, Image
 from lamina.oci.push import Blob, PushResult, of_bytes, of_image
 from lamina.oci.registry import open_image
+from lamina.progress import Progress, Task
 from lamina.store import Store
 
 #: bcrypt of PASSWORD, as the registry wants it in its file.
@@ -542,7 +548,8 @@ def test_answers_that_lie(env: dict[str, str], store: Store) -> None:
         )
         assert told(":realm") == (f"{name}:realm: the registry wants tokens of 'ftp://tokens.example.invalid/?a=b'")
         assert told(":far") == (
-            f"http://{host}/v2/a/b/manifests/far: the server asks to come back in 3600 s (429 Too Many Requests)"
+            f"{name}:far: http://{host}/v2/a/b/manifests/far: the server asks to come back in 3600 s "
+            "(429 Too Many Requests)"
         )
         assert told("@sha256:" + "0" * 64) == (
             f"{name}@sha256:{'0' * 64}: the manifest is not sha256:{'0' * 64}: it has {sha(b'{}')}"
@@ -562,3 +569,62 @@ def test_a_docker_archive_is_compressed_for_its_image(
     layers = [gzip.decompress(read(found, layer)) for layer in found.manifest.layers]
     assert [sha(layer) for layer in layers] == config["rootfs"]["diff_ids"]
     assert layers == [gzip.decompress(image.blobs[image.descriptors[1].digest])]
+
+
+WAITING = """
+import os, sys
+from pathlib import Path
+from lamina.oci.registry import open_image
+from lamina.store import Store
+open_image(sys.argv[1], "x86_64", os.environ, Store(Path(sys.argv[2])))
+"""
+
+
+def test_an_interrupt_ends_it_at_once(env: dict[str, str], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(30)
+        command = [sys.executable, "-c", WAITING, f"127.0.0.1:{server.getsockname()[1]}/a/b", str(tmp_path / "store")]
+        with subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) as process:
+            connection, _ = server.accept()
+            with connection:
+                assert connection.recv(100).startswith(b"GET /v2/a/b/manifests/latest ")
+                started = time.monotonic()
+                process.send_signal(signal.SIGINT)
+                _, said = process.communicate(timeout=30)
+    assert said.rstrip().endswith("KeyboardInterrupt")
+    assert time.monotonic() - started < 5
+    assert not [path for path in tmp_path.joinpath("store").rglob("*") if path.is_file()]
+
+
+def test_an_upload_that_breaks_begins_again(counted: Registry, env: dict[str, str]) -> None:
+    """A proxy that cuts the first upload: the second try opens an upload of its own, and the progress is right."""
+    image = made(os.urandom(3_000_000))
+    layer = image.descriptors[1]
+    moved: list[int] = []
+
+    class Watching(Progress):
+        def task(self, label: str, total: int | None = None, *, unit: str = "bytes") -> Task:
+            del label, total, unit
+            task = Task()
+            task.advance = moved.append  # type: ignore[method-assign]
+            return task
+
+    calls = 0
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal calls
+        calls += 1
+        content = image.blobs[layer.digest]
+        yield content[:1_000_000]
+        if calls == 1:
+            raise requests.exceptions.ConnectionError("cut")
+        yield content[1_000_000:]
+
+    blobs = [of_bytes(image.descriptors[0], image.blobs[image.descriptors[0].digest]), Blob(layer, pieces)]
+    before = len(counted.requests())
+    name = f"{counted.host}/broken/upload:1"
+    result = pushing.push(name, image.manifest, OCI_MANIFEST, blobs, env, progress=Watching())
+    assert result.sent == tuple(image.descriptors)
+    assert sum(moved) == sum(one.size for one in image.descriptors)
+    posted = [line for line in counted.requests()[before:] if line.startswith("POST /v2/broken/upload/blobs/uploads/")]
+    assert len(posted) == 3

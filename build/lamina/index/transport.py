@@ -126,7 +126,7 @@ class Transport:
                 wait = _asked_delay(answer)
                 answer.close()
                 if last or (wait or 0) > PATIENCE:
-                    raise _unavailable(url, answer, wait, tries)
+                    raise self.unavailable(url, answer, wait, tries)
                 self.pause(delay(attempt) if wait is None else wait)
             else:
                 return self.judged(url, answer)
@@ -135,6 +135,10 @@ class Transport:
     def judged(self, url: str, answer: requests.Response) -> requests.Response:
         """Return an answer that can be used; raise what the others mean, in the words of an index."""
         return _judged(url, answer)
+
+    def unavailable(self, url: str, answer: requests.Response, wait: float | None, tries: int) -> IndexAccessError:
+        """What a server that stays busy or broken means; ``wait`` is the delay that it asks for, in seconds."""
+        return _unavailable(url, answer, wait, tries)
 
     def pause(self, seconds: float) -> None:
         """Wait, unless told to stop."""

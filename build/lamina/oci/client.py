@@ -111,6 +111,15 @@ class Client(Transport):
         hint = f"Check with who runs {host} what that means, and run the command again."
         raise IndexAccessError(f"{where}: the registry answers {said} {answer.reason[:80]}", hint=hint)
 
+    def unavailable(self, url: str, answer: requests.Response, wait: float | None, tries: int) -> IndexAccessError:
+        """What a registry that stays busy or broken means."""
+        error = super().unavailable(url, answer, wait, tries)
+        host = self.reference.registry
+        hint = f"That is for {host} to mend; run the command again in a while. What was transferred is kept."
+        if answer.status_code == 429:  # noqa: PLR2004
+            hint = f"{host} allows no more requests for now: run the command again later, or log in, which allows more."
+        return type(error)(f"{self.reference}: {error.message}", hint=hint)
+
     def _identify(self, asked: tuple[Challenge, ...]) -> bool:
         """Take what the registry asks for, and say whether another try is worth it."""
         login = self._found().login
@@ -188,8 +197,13 @@ class Client(Transport):
 
 
 def _origin(url: str) -> tuple[str, str, int]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname or "", parts.port or (80 if parts.scheme == "http" else 443)
+    """Scheme, host and port; of what is no URL, which a registry may name as well, an origin that nobody has."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (80 if parts.scheme == "http" else 443)
+    except ValueError:
+        return "", "", 0
+    return parts.scheme, parts.hostname or "", port
 
 
 def _code(answer: requests.Response) -> str:

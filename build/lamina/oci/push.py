@@ -138,13 +138,22 @@ def _begin(client: Client, target: Reference, descriptor: Descriptor, near: str)
             wanted = urlencode({"mount": descriptor.digest, "from": near})
             answer = client.send("POST", f"{url}?{wanted}", stream=True)
     with answer or client.send("POST", url, stream=True) as begun:
-        place = urljoin(begun.url, begun.headers.get("Location", ""))
         if begun.status_code == _CREATED and near:
             return None
-        if begun.status_code != _ACCEPTED or urlsplit(place).scheme not in {"http", "https"}:
+        place = _absolute(begun.url, begun.headers.get("Location", ""))
+        if begun.status_code != _ACCEPTED or not place:
             hint = f"Check that {target.registry} is a registry, and that nothing stands between."
             raise IndexAccessError(f"{target}: the registry begins no upload ({begun.status_code})", hint=hint)
         return place
+
+
+def _absolute(url: str, location: str) -> str:
+    """Where a header leads to; empty where that is nothing to send a blob to."""
+    try:
+        place = urljoin(url, location)
+        return place if location and urlsplit(place).scheme in {"http", "https"} else ""
+    except ValueError:
+        return ""
 
 
 def _tag(client: Client, target: Reference, manifest: bytes, media_type: str, digest: str) -> None:

@@ -21,6 +21,7 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 #: The name without tag and digest: https://github.com/distribution/reference, NameTotalLengthMax.
 _MOST_NAME = 255
+_MOST_PORT = 65535
 _LOOPBACK = re.compile(r"localhost|127(?:\.[0-9]{1,3}){3}|\[::1\]")
 _FORM = "An image is named [REGISTRY/]NAME[:TAG][@sha256:DIGEST], as public.ecr.aws/lambda/python:3.11 is."
 
@@ -76,7 +77,7 @@ def parse(text: str) -> Reference:
     domain, slash, path = rest.partition("/")
     if not slash or not (set(".:") & set(domain) or domain == "localhost" or domain.lower() != domain):
         domain, path = _HUB, rest
-    elif not _DOMAIN.fullmatch(domain):
+    elif not _DOMAIN.fullmatch(domain) or int((re.search(r":([0-9]+)$", domain) or ["", "1"])[1]) > _MOST_PORT:
         raise _wrong(text, f"{domain!r} is no host name with or without a port")
     name, colon, tag = path.partition(":")
     if colon and not _TAG.fullmatch(tag):

@@ -61,6 +61,7 @@ def test_what_names_the_manifest() -> None:
         ("a@sha256:12", "'sha256:12' is no digest, which is sha256: and 64 of 0-9 and a-f"),
         ("user:word@a.b/c", "'a.b/c' is no digest, which is sha256: and 64 of 0-9 and a-f"),
         ("a.b:port/c", "'a.b:port' is no host name with or without a port"),
+        ("a.b:65536/c", "'a.b:65536' is no host name with or without a port"),
         ("-x.y/c", "'-x.y' is no host name with or without a port"),
         ("a.b/" + "c" * 255, "the name has more than 255 characters"),
     ],
