@@ -479,16 +479,19 @@ class Odd(http.server.BaseHTTPRequestHandler):
     given: ClassVar[list[tuple[str, str]]] = []
 
     def do_GET(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", "0")))
         self.given.append((self.path, self.headers.get("Authorization", "")))
         status, headers, body = self.answers.get(self.path, (404, {}, b""))
-        if "WWW-Authenticate" in headers and status == 200 and not self.headers.get("Authorization"):
+        if "WWW-Authenticate" in headers and not self.headers.get("Authorization"):
             status, body = 401, b""
         self.send_response(status)
         for key, value in {"Content-Length": str(len(body)), **headers}.items():
             self.send_header(key, value)
         self.end_headers()
         with contextlib.suppress(OSError):
-            self.wfile.write(body)
+            self.wfile.write(body if self.command != "HEAD" else b"")
+
+    do_HEAD = do_POST = do_PUT = do_GET  # noqa: N815
 
     def log_message(self, *_: object) -> None:
         pass
@@ -569,6 +572,73 @@ def test_a_docker_archive_is_compressed_for_its_image(
     layers = [gzip.decompress(read(found, layer)) for layer in found.manifest.layers]
     assert [sha(layer) for layer in layers] == config["rootfs"]["diff_ids"]
     assert layers == [gzip.decompress(image.blobs[image.descriptors[1].digest])]
+
+
+def test_what_a_registry_can_say_of_a_push(env: dict[str, str]) -> None:
+    image = made(b"pushed")
+    config = image.descriptors[0]
+    again = {"Retry-After": "0"}
+    posts = {
+        "large": (202, {"Location": "/put"}, b""),
+        "odd": (202, {"Location": "http://[/"}, b""),
+        "none": (202, {}, b""),
+        "busy": (503, again, b""),
+        "often": (429, again, b""),
+        "denied": (403, {}, b'{"errors": [{"code": "DENIED", "message": "<script>"}]}'),
+    }
+    answers = {f"/v2/{name}/blobs/uploads/": answer for name, answer in posts.items()}
+    answers[f"/put?digest=sha256%3A{config.digest[7:]}"] = (413, {}, b"")
+    with odd(answers) as (host, _):
+
+        def told(name: str) -> tuple[str, str]:
+            blobs = [of_bytes(config, image.blobs[config.digest])]
+            error = refused(
+                IndexAccessError,
+                lambda: pushing.push(f"{host}/{name}:1", image.manifest, OCI_MANIFEST, blobs, env),
+            )
+            assert error.message.startswith(f"{host}/{name}:1: ")
+            return error.message.removeprefix(f"{host}/{name}:1: "), error.hint
+
+        assert told("large") == (
+            "too large for the registry (413)",
+            f"Raise the limit on a request's body at {host}, or at the proxy before it.",
+        )
+        for name in ("odd", "none"):
+            assert told(name) == (
+                "the registry begins no upload (202)",
+                f"Check that {host} is a registry, and that nothing stands between.",
+            )
+        assert told("busy") == (
+            f"http://{host}/v2/busy/blobs/uploads/: the server answers 503 Service Unavailable, 5 times",
+            f"That is for {host} to mend; run the command again in a while. What was transferred is kept.",
+        )
+        assert told("often") == (
+            f"http://{host}/v2/often/blobs/uploads/: the server answers 429 Too Many Requests, 5 times",
+            f"{host} allows no more requests for now: run the command again later, or log in, which allows more.",
+        )
+        assert told("denied") == (
+            "the registry refuses (403, DENIED)",
+            f"Check that this login of {host} may do that: read, or for a push write.",
+        )
+
+
+def test_no_credential_goes_to_another_host_that_takes_the_upload(env: dict[str, str], tmp_path: Path) -> None:
+    image = made(b"elsewhere")
+    config = image.descriptors[0]
+    with odd({f"/put?k=v&digest=sha256%3A{config.digest[7:]}": (201, {}, b"")}) as (storage, sent):
+        there = f"http://{storage.replace('127.0.0.1', 'localhost')}/put?k=v"
+        asks = {"WWW-Authenticate": "Basic realm=x"}
+        answers = {
+            f"/v2/a/b/blobs/{config.digest}": (404, asks, b""),
+            "/v2/a/b/blobs/uploads/": (202, {**asks, "Location": there}, b""),
+            "/v2/a/b/manifests/1": (201, asks, b""),
+        }
+        with odd(answers) as (host, given):
+            known = logged_in(env, tmp_path, host)
+            blobs = [of_bytes(config, image.blobs[config.digest])]
+            pushing.push(f"{host}/a/b:1", image.manifest, OCI_MANIFEST, blobs, known)
+            assert [header[:6] for _, header in given] == ["", *["Basic "] * 4]
+    assert [header for _, header in sent] == [""]
 
 
 WAITING = """
