@@ -26,7 +26,8 @@ if [ -z "$AWS_LAMBDA_RUNTIME_API" ]; then
 fi
 exec /var/lang/bin/{_PYTHON} -m awslambdaric "$1"
 """
-#: Stands in for AWS's emulator: a Runtime API for the client that it starts, and the Invoke API on port 8080.
+#: Stands in for AWS's emulator: a Runtime API for the client that it starts, and the Invoke API on port 8080, or on
+#: STANDIN_PORT's where a test shares the machine's network with others.
 _EMULATOR = f"""#!/var/lang/bin/{_PYTHON}
 import os, queue, subprocess, sys, threading, uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -69,7 +70,7 @@ class Invoke(Server):
 api = ThreadingHTTPServer(("127.0.0.1", 9001), Runtime)
 threading.Thread(target=api.serve_forever, daemon=True).start()
 subprocess.Popen(sys.argv[1:], env={{**os.environ, "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001"}})
-ThreadingHTTPServer(("", 8080), Invoke).serve_forever()
+ThreadingHTTPServer(("", int(os.environ.get("STANDIN_PORT", "8080"))), Invoke).serve_forever()
 """
 
 
