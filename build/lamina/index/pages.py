@@ -18,7 +18,7 @@ from lamina.index.names import source_name, wheel_name
 from lamina.index.transport import NotThereError, RefusedError, Transport, redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from pypi_simple import DistributionPackage, ProjectPage
 
@@ -29,10 +29,10 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class IndexFile(msgspec.Struct, frozen=True):
-    """A wheel on an index or in a folder. ``sha256`` and ``size`` (bytes) are ``None`` where nobody states them.
+    """A file on an index or in a folder. ``sha256`` and ``size`` (bytes) are ``None`` where nobody states them.
 
     ``version`` is normalized (PEP 440), ``url`` without credentials; that of a file in a folder begins with ``file:``.
-    ``metadata``: the wheel's METADATA stands beside it (PEP 658).
+    ``metadata``: the wheel's METADATA stands beside it (PEP 658). Only wheels have ``tags`` and a ``build``.
     """
 
     filename: str
@@ -64,21 +64,28 @@ class IndexFile(msgspec.Struct, frozen=True):
 
 
 class Project(msgspec.Struct, frozen=True):
-    """A project: its wheels, and the versions that have source distributions. ``found`` if anybody knows it."""
+    """A project: its wheels, and the versions that have source distributions. ``found`` if anybody knows it.
+
+    ``archives`` are those source distributions.
+    """
 
     name: str
     found: bool = False
     wheels: tuple[IndexFile, ...] = ()
     sources: frozenset[str] = frozenset()
+    archives: tuple[IndexFile, ...] = ()
 
     @classmethod
     def merged(cls, name: str, pages: Sequence[Project]) -> Project:
         """All ``pages`` together; of files with the same name the first one counts."""
         wheels: dict[str, IndexFile] = {}
+        archives: dict[str, IndexFile] = {}
         for page in pages:
-            for wheel in page.wheels:
-                wheels.setdefault(wheel.filename, wheel)
-        return cls(name, bool(pages), tuple(wheels.values()), frozenset().union(*(page.sources for page in pages)))
+            for found, files in ((wheels, page.wheels), (archives, page.archives)):
+                for file in files:
+                    found.setdefault(file.filename, file)
+        sources = frozenset().union(*(page.sources for page in pages))
+        return cls(name, bool(pages), tuple(wheels.values()), sources, tuple(archives.values()))
 
     def versions(self) -> dict[str, list[IndexFile]]:
         """Every version with its wheels; without any, where there is only a source distribution. In no order."""
@@ -121,12 +128,12 @@ class Folder:
             raise UsageError(f"find-links: {self._path}: {error.strerror}", hint=hint) from error
         pages: dict[str, list[Project]] = {}
         for path in paths:
-            known = wheel_name(path.name)
+            wheel = wheel_name(path.name)
+            known = wheel or source_name(path.name)
             if known:
-                wheel = IndexFile(path.name, known[1], path.resolve().as_uri(), None, path.stat().st_size)
-                pages.setdefault(known[0], []).append(Project(known[0], True, (wheel,)))  # noqa: FBT003
-            elif (source := source_name(path.name)) is not None:
-                pages.setdefault(source[0], []).append(Project(source[0], True, (), frozenset({source[1]})))  # noqa: FBT003
+                file = IndexFile(path.name, known[1], path.resolve().as_uri(), None, path.stat().st_size)
+                page = _of(known[0], (file,), ()) if wheel else _of(known[0], (), (file,))
+                pages.setdefault(known[0], []).append(page)
         return {name: Project.merged(name, found) for name, found in pages.items()}
 
 
@@ -263,13 +270,22 @@ def file_path(url: str) -> Path | None:
 
 def _project(name: str, page: ProjectPage) -> Project:
     """An index page without what is of no use here: files whose names mean nothing, or mean another project."""
-    return Project(name, True, tuple(_wheels(name, page.packages)), frozenset(_sources(name, page.packages)))  # noqa: FBT003
+    return _of(name, _files(name, page.packages, wheel_name), _files(name, page.packages, source_name))
 
 
-def _wheels(name: str, packages: Iterable[DistributionPackage]) -> Iterable[IndexFile]:
+def _of(name: str, wheels: Iterable[IndexFile], archives: Iterable[IndexFile]) -> Project:
+    """A project of which somebody knows."""
+    sources = tuple(archives)
+    return Project(name, True, tuple(wheels), frozenset(file.version for file in sources), sources)  # noqa: FBT003
+
+
+def _files(
+    name: str, packages: Iterable[DistributionPackage], stated: Callable[[str], tuple[str, str] | None]
+) -> Iterable[IndexFile]:
+    """The files of the project whose names ``stated`` reads."""
     for package in packages:
         for filename in _filenames(package):
-            known = wheel_name(filename)
+            known = stated(filename)
             if known is not None and known[0] == name:
                 digest = package.digests.get("sha256", "").lower()
                 yield IndexFile(
@@ -283,13 +299,6 @@ def _wheels(name: str, packages: Iterable[DistributionPackage]) -> Iterable[Inde
                     bool(package.has_metadata),
                 )
                 break
-
-
-def _sources(name: str, packages: Iterable[DistributionPackage]) -> Iterable[str]:
-    for package in packages:
-        known = next(filter(None, map(source_name, _filenames(package))), None)
-        if known is not None and known[0] == name:
-            yield known[1]
 
 
 def _filenames(package: DistributionPackage) -> tuple[str, str]:
