@@ -31,6 +31,7 @@ Examples:
   lamina lock sklearn
   lamina lock --all --check
   lamina lock sklearn --upgrade-package pandas
+  lamina lock sklearn --builder docker
   lamina lock sklearn --upgrade --target cp311-manylinux2014_x86_64"""
 )
 @common.recipes_argument
@@ -39,6 +40,7 @@ Examples:
 @click.option("--check", is_flag=True, help="Only say whether the locks fit their recipes; exit 1 where one does not.")
 @click.option("--upgrade", is_flag=True, help="Take the newest versions, not the pinned ones.")
 @click.option("--upgrade-package", "packages", multiple=True, metavar="NAME", help="Only of this package; repeatable.")
+@click.option("--builder", type=click.Choice(["uv", "docker"]), help="Instead of the recipe's [builder] kind.")
 @common.offline_option
 @common.links_option
 @common.json_option
@@ -47,6 +49,7 @@ def command(  # noqa: PLR0913 - the options of the contract
     wanted: tuple[str, ...],
     packages: tuple[str, ...],
     links: tuple[str, ...],
+    builder: str | None,
     *,
     everything: bool,
     check: bool,
@@ -59,8 +62,9 @@ def command(  # noqa: PLR0913 - the options of the contract
     Writes recipes/locks/<name>-<target>.txt: hashed requirements, one wheel a line, to be committed. Pins that are
     still valid stay.
     """
-    if check and (upgrade or packages):
-        raise UsageError("--check changes nothing, --upgrade does", hint="Give one of the two.")
+    if check and (upgrade or packages or builder):
+        other = "--upgrade" if upgrade or packages else "--builder"
+        raise UsageError(f"--check changes nothing, {other} does", hint="Give one of the two.")
     store = common.open_store()
     progress = common.TerminalProgress()
     rows = common.chosen(recipes, wanted, store, everything=everything)
@@ -78,7 +82,9 @@ def command(  # noqa: PLR0913 - the options of the contract
             for project, recipe, targets in rows:
                 workshop = common.workshop(project, recipe, links, store, progress, offline=offline)
                 for target in targets:
-                    path, resolution, changed = _lock(workshop, target, upgrade=upgrade, packages=packages)
+                    path, resolution, changed = _lock(
+                        workshop, target, upgrade=upgrade, packages=packages, builder=builder or ""
+                    )
                     told = _told(project, path, resolution.lock, "written" if changed else "unchanged", as_json=as_json)
                     done.append(
                         msgspec.structs.replace(
@@ -120,7 +126,7 @@ def _told(project: Project, path: Path, lock: locks.Lock, what: str, *, as_json:
 
 
 def _lock(
-    workshop: Workshop, target: Target, *, upgrade: bool, packages: tuple[str, ...]
+    workshop: Workshop, target: Target, *, upgrade: bool, packages: tuple[str, ...], builder: str
 ) -> tuple[Path, Resolution, bool]:
     from lamina.resolve import resolve
 
@@ -141,6 +147,7 @@ def _lock(
         base=project.root,
         env=os.environ,
         local=workshop.built(),
+        builder=builder,
         progress=workshop.progress,
     )
     if recipe.overlay.from_image:

@@ -1,23 +1,29 @@
 """Resolution: a recipe and a target become a lock.
 
+Either uv or pip-tools chooses the versions.
+
 uv resolves on this host for the target: its markers, its Python, the least platform that uv has a name for and that
 loads all that the target does. What exceeds the target's own glibc is shut out, and uv asked again, until every wheel
 fits; one round mostly. The wheel of each version is then chosen here, by the target's own order of tags.
 
 Packages for which the recipe names an index are offered to uv as that index lists them, ahead of all others, see
 :mod:`.routes`.
+
+pip-tools does so inside the target's base image, see :mod:`.docker`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from lamina.lock import Lock, LockedLocal, LockedWheel, canonical, inputs_digest
+from lamina.lock import Lock, LockedLocal, LockedSource, LockedWheel, canonical, inputs_digest
 from lamina.progress import SILENT
+from lamina.resolve.model import files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
     from lamina.index import Indexes
     from lamina.progress import Progress
     from lamina.recipe import Recipe
+    from lamina.resolve.model import Resolver
     from lamina.target import Target
 
 
@@ -59,48 +66,69 @@ def resolve(  # noqa: PLR0913 - every effect is handed in
     base: Path,
     env: Mapping[str, str],
     local: Mapping[str, Built] = NOTHING,
+    builder: str = "",
     progress: Progress = SILENT,
 ) -> Resolution:
     """Choose the wheels for one target, keeping the pins of ``previous`` that are still valid.
 
     ``upgrade`` lets go of all pins, ``upgrade_packages`` of those packages'. Relative folders of wheels start from
     ``base``. ``env`` is the environment that uv inherits and that says where the store is. ``local`` are the recipe's
-    local projects by path, as built.
+    local projects by path, as built. ``builder`` takes the place of the recipe's, ``uv`` or ``docker``.
 
     Raises:
         ResolutionError: no wheels satisfy the requirements on the target; the message says which, the hint what would.
         IndexAccessError: an index fails or refuses; or, offline, was never asked.
-        MissingToolError: uv is not there, or the store cannot be written.
+        IntegrityError: a file is none of those that the builder resolved with.
+        MissingToolError: uv or the engine is not there, or the store cannot be written.
     """
     from lamina.index import IndexClient
-    from lamina.resolve.complete import locked_wheels
+    from lamina.resolve.complete import locked_files
     from lamina.resolve.given import given
     from lamina.resolve.held import held_back
-    from lamina.resolve.routes import route
     from lamina.resolve.settle import Settler, kept_pins
-    from lamina.resolve.uv import Uv
     from lamina.store import Store, default_root
 
     indexes = indexes.anchored(base)
     store = Store(default_root(env))
     pins = {} if upgrade else kept_pins(previous, upgrade_packages)
     progress.stage(f"resolving {recipe.name} for {target.name}")
-    with IndexClient(indexes, offline=offline, store=store) as client, given(recipe, local, store) as stated:
+    with (
+        IndexClient(indexes, offline=offline, store=store) as client,
+        given(recipe, local, store) as stated,
+        contextlib.ExitStack() as stack,
+    ):
         client.check_folders()
         names = {built.wheel.name for built in local.values()}
-        uv = Uv(indexes, env, offline=offline, first=route(client, store))
-        settler = Settler(stated, target, client, uv, names)
+        resolver: Resolver
+        if (builder or recipe.builder.kind) == "docker":
+            from lamina.resolve.docker import opened
+
+            inside = opened(recipe, target, client, store, env=env, offline=offline, progress=progress)
+            resolver = stack.enter_context(inside)
+        else:
+            from lamina.resolve.routes import route
+            from lamina.resolve.uv import Uv
+
+            resolver = Uv(indexes, env, offline=offline, first=route(client, store))
+        settler = Settler(stated, target, client, resolver, names)
         settled = settler.settle(pins, refresh=not offline and (upgrade or bool(upgrade_packages)))
-        wheels = locked_wheels(settler, settled, previous, pins, store=store, progress=progress)
-        projects = tuple(local[path].locked(path) for path in sorted(local))
-        lock = Lock(target.name, settler.uv.version(), inputs_digest(recipe, target), wheels, recipe.name, projects)
+        chosen = locked_files(settler, settled, previous, pins, store=store, progress=progress)
+        lock = Lock(
+            target.name,
+            resolver.version(),
+            inputs_digest(recipe, target),
+            tuple(file for file in chosen if isinstance(file, LockedWheel)),
+            recipe.name,
+            local=tuple(local[path].locked(path) for path in sorted(local)),
+            sources=tuple(file for file in chosen if isinstance(file, LockedSource)),
+        )
         if previous is not None and msgspec.structs.replace(lock, builder=previous.builder) == previous:
-            lock = previous  # another version of uv that comes to the same result is no change
+            lock = previous  # another builder, or version of it, that comes to the same result is no change
         return Resolution(
             lock,
             held_back(settler, settled),
             changes(previous, lock),
-            (*settled.notes, *_unknown(upgrade_packages, previous, lock)),
+            (*settled.notes, *resolver.notes, *_unknown(upgrade_packages, previous, lock)),
         )
 
 
@@ -108,7 +136,7 @@ def changes(previous: Lock | None, lock: Lock) -> tuple[str, ...]:
     """What is different in ``lock``, a line for each package; nothing for a first lock."""
     if previous is None:
         return ()
-    old, new = ({wheel.name: wheel for wheel in one.wheels} for one in (previous, lock))
+    old, new = ({file.name: file for file in files(one)} for one in (previous, lock))
     lines = [_change(old.get(name), new.get(name)) for name in sorted({*old, *new})]
     before, after = ({local.path: local for local in one.local} for one in (previous, lock))
     lines += [_local_change(before.get(path), after.get(path)) for path in sorted({*before, *after})]
@@ -123,7 +151,7 @@ def _local_change(old: LockedLocal | None, new: LockedLocal | None) -> str:
     return f"{new.path} ({new.name}) states other dependencies" if old != new else ""
 
 
-def _change(old: LockedWheel | None, new: LockedWheel | None) -> str:
+def _change(old: LockedWheel | LockedSource | None, new: LockedWheel | LockedSource | None) -> str:
     if new is None:
         return f"{old.name} {old.version} removed" if old is not None else ""
     if old is None:
@@ -137,7 +165,7 @@ def _change(old: LockedWheel | None, new: LockedWheel | None) -> str:
 
 def _unknown(names: Sequence[str], previous: Lock | None, lock: Lock) -> list[str]:
     """Packages that were to be upgraded and that neither the old nor the new lock has."""
-    known = {wheel.name for one in (previous, lock) if one is not None for wheel in one.wheels}
+    known = {file.name for one in (previous, lock) for file in files(one)}
     notes = []
     for name in names:
         if canonical(name) not in known:

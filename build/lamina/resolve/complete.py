@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lamina.errors import IndexAccessError, IntegrityError
 from lamina.index.workers import each
-from lamina.lock import LockedWheel
+from lamina.lock import LockedSource, LockedWheel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _JOBS = 8
 
 
-def locked_wheels(
+def locked_files(
     settler: Settler,
     settled: Settled,
     previous: Lock | None,
@@ -30,17 +30,26 @@ def locked_wheels(
     *,
     store: Store,
     progress: Progress,
-) -> tuple[LockedWheel, ...]:
-    """The wheel of every package that ships, by name.
+) -> tuple[LockedWheel | LockedSource, ...]:
+    """The wheel of every package that ships, by name, or its source distribution where the resolver takes those.
 
     A wheel that the previous lock pins stays while it is offered, even where a better one of its version has appeared.
 
     Raises:
         IndexAccessError: a file of which the index states no hash or size cannot be had.
+        IntegrityError: a file is none of those of which the resolver states hashes.
     """
     before = {wheel.name: wheel for wheel in (previous.wheels if previous is not None else ()) if wheel.name in pins}
 
-    def one(name: str) -> LockedWheel:
+    def one(name: str) -> LockedWheel | LockedSource:
+        found = chosen(name)
+        known = settled.hashes.get(name)
+        if known is not None and found.sha256 not in known:
+            message = f"{found.filename}: has sha256 {found.sha256}, which is none of those that pip-compile states"
+            raise IntegrityError(message, hint="The index changed meanwhile, or lies. Run the command again.")
+        return found
+
+    def chosen(name: str) -> LockedWheel | LockedSource:
         version = settled.versions[name]
         files = settler.wheels(name, version)
         kept = before.get(name)
@@ -48,7 +57,7 @@ def locked_wheels(
             same = next((file for file in files if file.filename == kept.filename and settler.fit.accepts(file)), None)
             if same is not None and _unchanged(same, kept):
                 return kept
-        best = settler.fit.best(files)
+        best = settler.fit.best(files) or settler.source(name, version)
         if best is None:
             raise IndexAccessError(f"{name} {version}: vanished from the index", hint="Run the command again.")
         return _complete(name, version, best, client=settler.client, store=store, progress=progress)
@@ -58,18 +67,19 @@ def locked_wheels(
 
 def _complete(
     name: str, version: str, file: IndexFile, *, client: IndexClient, store: Store, progress: Progress
-) -> LockedWheel:
-    """The wheel with hash and size: as the index states them, or learnt from the file."""
+) -> LockedWheel | LockedSource:
+    """The file with hash and size: as the index states them, or learnt from the file."""
     from lamina.fetch.download import digest_of, survey
 
+    kind = LockedWheel if file.filename.endswith(".whl") else LockedSource
     path = file.path
     if path is not None:
-        return LockedWheel(name, version, file.filename, file.sha256 or digest_of(path), path.stat().st_size)
+        return kind(name, version, file.filename, file.sha256 or digest_of(path), path.stat().st_size)
     size = file.size
     if size is None and file.sha256 is not None:
         size = _known_size(file.sha256, file.url, client, store)
     if file.sha256 is not None and size is not None:
-        return LockedWheel(name, version, file.filename, file.sha256, size)
+        return kind(name, version, file.filename, file.sha256, size)
     if client.offline:
         message = f"{file.filename}: offline, and the index did not state its hash or size"
         raise IndexAccessError(message, hint="Run the command once without --offline.")
@@ -78,7 +88,7 @@ def _complete(
     if file.sha256 not in {None, digest}:
         message = f"{file.filename}: the index states sha256 {file.sha256}, the file has {digest}"
         raise IntegrityError(message, hint=f"It came from {client.indexes.redact(file.url)}. Do not use it.")
-    return LockedWheel(name, version, file.filename, digest, size)
+    return kind(name, version, file.filename, digest, size)
 
 
 def _unchanged(file: IndexFile, kept: LockedWheel) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lamina.errors import ResolutionError
 from lamina.lock import canonical
 from lamina.resolve.fit import Fit, admitted, final, glibc_of
-from lamina.resolve.uv import Answer, Refusal
+from lamina.resolve.model import Answer, Refusal
 from lamina.target import runtimes, target_for
 
 if TYPE_CHECKING:
@@ -35,11 +35,11 @@ _PLATFORMS = {
     "win": "Windows",
 }
 
-#: How uv names packages that it could not have at all.
+#: How uv and pip name packages that it could not have at all.
 _MENTIONED = re.compile(
     r"([A-Za-z0-9][A-Za-z0-9._-]*?)(?:\[[^\]]*\])?(?:[=<>!~]\S*)? "
     r"(?:was not found in|has no wheels|have no wheels|has no usable|have no usable|has no available|have no available)"
-    r"|there are no versions of ([A-Za-z0-9][A-Za-z0-9._-]*)"
+    r"|(?:there are no versions of|No matching distribution found for) ([A-Za-z0-9][A-Za-z0-9._-]*)"
 )
 
 
@@ -52,7 +52,7 @@ def explain(settler: Settler, refusal: Refusal, shut_out: Mapping[str, str]) -> 
     if problems:
         message = "\n".join([f"nothing can be resolved for {target.name}:", *(problem for problem, _ in problems)])
         return ResolutionError(message, hint="\n".join(hint for _, hint in problems if hint))
-    if settler.provided and isinstance(settler.uv.ask(settler.question({}, shut_out, provided=False)), Answer):
+    if settler.provided and isinstance(settler.resolver.ask(settler.question({}, shut_out, provided=False)), Answer):
         return _against_provided(settler, refusal, shut_out)
     message = f"the requirements contradict each other for {target.name}:\n{_said(settler, refusal, shut_out)}"
     return ResolutionError(message, hint="Loosen one of the requirements or constraints named there.")
@@ -71,7 +71,7 @@ def _against_provided(settler: Settler, refusal: Refusal, shut_out: Mapping[str,
     of a thousand old versions.
     """
     newest = {name: f"{name}>={version}" for name in settler.provided if (version := settler.newest(name)) is not None}
-    shorter = settler.uv.ask(settler.question({}, {**newest, **shut_out}))
+    shorter = settler.resolver.ask(settler.question({}, {**newest, **shut_out}))
     said = _said(settler, shorter if isinstance(shorter, Refusal) else refusal, shut_out)
     names = ", ".join(sorted(settler.provided))
     hint = (
@@ -96,12 +96,15 @@ def _impossible(settler: Settler, name: str) -> tuple[str, str] | None:
         fitting = _fitting(settler.fit, table)
         hint = f"{name}: {_ranges(fitting)} for this target." if fitting else ""
         return f"  {stated}: no version fits; the newest is {newest}", hint
-    if any(settler.fit.best(table[version]) for version in allowed):
+    if any(settler.fits(name, str(version)) for version in allowed):
         return None
     shown = max((version for version in allowed if table[version]), default=None)
     if shown is None:
         message = f"  {stated}: there are only source distributions, and lamina builds none"
-        hint = f"{name}: build a wheel of it for the target, and put it into a folder that find-links names."
+        hint = (
+            f"{name}: build a wheel of it for the target, and put it into a folder that find-links names. Or have it "
+            'built inside the base image: [builder] kind = "docker".'
+        )
         fitting = _fitting(settler.fit, table)
         if fitting:
             hint = f"{name}: {_ranges(fitting)} for this target.\n{hint}"

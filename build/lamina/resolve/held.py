@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from lamina.resolve.fit import final
-from lamina.resolve.uv import KNOWN_GLIBC, Answer, platform_for
+from lamina.resolve.model import Answer
+from lamina.resolve.uv import KNOWN_GLIBC, platform_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,7 +38,7 @@ def _unbound(settler: Settler, settled: Settled) -> Mapping[str, str]:
     if not any(_glibc_excludes(settler, name, settled.versions[name]) for name in settled.shipped):
         return {}
     platform = platform_for(settler.target, (2, KNOWN_GLIBC[-1]))
-    answer = settler.uv.ask(settler.question({}, {}, platform=platform))
+    answer = settler.resolver.ask(settler.question({}, {}, platform=platform))
     return answer.versions if isinstance(answer, Answer) else {}
 
 

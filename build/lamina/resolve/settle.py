@@ -14,7 +14,8 @@ from lamina.errors import IndexAccessError
 from lamina.index.workers import each
 from lamina.lock import canonical
 from lamina.resolve.fit import Fit, final, releases
-from lamina.resolve.uv import Answer, Question, Refusal, Uv, platform_for
+from lamina.resolve.model import Answer, Question, Refusal, files
+from lamina.resolve.uv import platform_for
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from lamina.index.pages import IndexFile
     from lamina.lock import Lock
     from lamina.recipe import Recipe
+    from lamina.resolve.model import Resolver
     from lamina.target import Target
 
 #: Rounds after which something is wrong. Each shuts out all misfits of at least one more package.
@@ -32,11 +34,15 @@ _JOBS = 8
 
 
 class Settled(msgspec.Struct, frozen=True):
-    """A resolution that fits: all ``versions``, those of packages that ship, and what is worth a note."""
+    """A resolution that fits: all ``versions``, those of packages that ship, and what is worth a note.
+
+    ``hashes``: as of :class:`~lamina.resolve.model.Answer`.
+    """
 
     versions: Mapping[str, str]
     shipped: tuple[str, ...]
     notes: tuple[str, ...]
+    hashes: Mapping[str, frozenset[str]] = {}
 
 
 class Settler:
@@ -46,14 +52,14 @@ class Settler:
     """
 
     def __init__(
-        self, recipe: Recipe, target: Target, client: IndexClient, uv: Uv, local: Collection[str] = ()
+        self, recipe: Recipe, target: Target, client: IndexClient, resolver: Resolver, local: Collection[str] = ()
     ) -> None:
         self.recipe = recipe
         self.local = frozenset(local)
         self.target = target
         self.client = client
         self.fit = Fit(target)
-        self.uv = uv
+        self.resolver = resolver
         self.requirements = active(recipe.requirements, target)
         self.constraints = active(recipe.constraints, target)
         self.provided = {canonical(name) for name in recipe.provided}
@@ -63,7 +69,7 @@ class Settler:
     def question(
         self, pins: Mapping[str, str], shut_out: Mapping[str, str], *, platform: str = "", provided: bool = True
     ) -> Question:
-        """The recipe as a question to uv. ``shut_out`` are constraints by package."""
+        """The recipe as a question. ``shut_out`` are constraints by package."""
         return Question(
             (*self.recipe.requirements, *(self.present() if provided else ())),
             (*self.recipe.constraints, *shut_out.values()),
@@ -83,7 +89,7 @@ class Settler:
 
         shut_out: dict[str, str] = {}
         for round_ in range(_ROUNDS):
-            answer = self.uv.ask(self.question(pins, shut_out), refresh=refresh and round_ == 0)
+            answer = self.resolver.ask(self.question(pins, shut_out), refresh=refresh and round_ == 0)
             if isinstance(answer, Refusal):
                 if self.without_absent():
                     continue
@@ -92,7 +98,8 @@ class Settler:
             self.prefetch(shipped)
             misfits = [name for name in shipped if not self.fits(name, answer.versions[name])]
             if not misfits:
-                return Settled(answer.versions, shipped, (*answer.warnings, *self.notes(answer, shipped)))
+                notes = (*answer.warnings, *self.notes(answer, shipped))
+                return Settled(answer.versions, shipped, notes, answer.hashes)
             for name in misfits:
                 limit = self.misfits(name)
                 if not limit or shut_out.get(name) == limit:
@@ -115,8 +122,18 @@ class Settler:
         return False
 
     def fits(self, name: str, version: str) -> bool:
-        """Whether this version has a wheel for the target."""
-        return self.fit.best(self.wheels(name, version)) is not None
+        """Whether this version has a wheel for the target, or a source distribution that is taken for want of one."""
+        return self.fit.best(self.wheels(name, version)) is not None or self.source(name, version) is not None
+
+    def source(self, name: str, version: str) -> IndexFile | None:
+        """The source distribution of a version, where the resolver takes such; yanked ones only for want of others."""
+        if not self.resolver.sources:
+            return None
+        wanted = Version(version)
+        archives = (file for file in self.client.project(name).archives if Version(file.version) == wanted)
+        fitting = [file for file in archives if self.fit.python_fits(file)]
+        # A mirror may offer several forms of one; pip takes the last as well. PEP 625 knows .tar.gz only.
+        return max(fitting, key=lambda file: (not file.yanked, file.filename.endswith(".tar.gz")), default=None)
 
     def releases(self, name: str) -> dict[Version, list[IndexFile]]:
         """The project's versions with their wheels, oldest first; none for one with a source distribution only."""
@@ -133,7 +150,11 @@ class Settler:
         table = self.releases(name)
         fitting = {version.public for version, files in table.items() if self.fit.best(files)}
         # `!=1.0` shuts out 1.0+cpu as well (PEP 440), so a version stays if one of its local builds fits.
-        out = [str(version) for version, files in table.items() if files and version.public not in fitting]
+        out = [
+            str(version)
+            for version, files in table.items()
+            if files and version.public not in fitting and self.source(name, str(version)) is None
+        ]
         return name + ",".join(f"!={version}" for version in out) if out else ""
 
     def limits(self, name: str) -> SpecifierSet:
@@ -204,7 +225,7 @@ class Settler:
             return set()
         exact = tuple(f"{name}=={version}" for name, version in answer.versions.items())
         question = msgspec.structs.replace(self.question({}, {}), requirements=tuple(wanted), constraints=exact)
-        bare = self.uv.ask(question)
+        bare = self.resolver.ask(question)
         return set(bare.versions) if isinstance(bare, Answer) else set()
 
 
@@ -222,5 +243,4 @@ def active(requirements: Sequence[str], target: Target) -> dict[str, list[Requir
 def kept_pins(previous: Lock | None, upgrade_packages: Sequence[str]) -> dict[str, str]:
     """Versions that a new resolution should keep: the previous lock's, but for packages to upgrade."""
     upgraded = {canonical(name) for name in upgrade_packages}
-    wheels = previous.wheels if previous is not None else ()
-    return {wheel.name: wheel.version for wheel in wheels if wheel.name not in upgraded}
+    return {file.name: file.version for file in files(previous) if file.name not in upgraded}

@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-import msgspec
-
 from lamina.errors import IndexAccessError, MissingToolError, ResolutionError
 from lamina.lock import canonical
 from lamina.process import run
+from lamina.resolve.model import Answer, Question, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -47,31 +46,6 @@ _UNKNOWN = "Put user and password into the index URL in the environment, or into
 _PIN = re.compile(r"([A-Za-z0-9._-]+)(\[[^\]]*\])?(?:==(\S+)| @ (\S+))")
 
 
-class Question(msgspec.Struct, frozen=True):
-    """What to resolve. ``python`` is a full version, ``pins`` are versions to prefer, by name."""
-
-    requirements: tuple[str, ...]
-    constraints: tuple[str, ...]
-    python: str
-    platform: str
-    pins: Mapping[str, str] = {}
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """A resolution: versions by name, who needs whom, which packages were asked for with extras, uv's warnings."""
-
-    versions: Mapping[str, str]
-    parents: Mapping[str, frozenset[str]]
-    with_extras: frozenset[str]
-    warnings: tuple[str, ...]
-
-
-class Refusal(msgspec.Struct, frozen=True):
-    """There is no resolution; uv's own explanation."""
-
-    text: str
-
-
 def platform_for(target: Target, glibc: tuple[int, int] | None = None) -> str:
     """Name of uv's for the least platform that loads all that the target does, or all for another ``glibc``.
 
@@ -85,6 +59,9 @@ def platform_for(target: Target, glibc: tuple[int, int] | None = None) -> str:
 
 class Uv:
     """The uv executable with one index configuration."""
+
+    sources = False
+    notes = ()
 
     def __init__(self, indexes: Indexes, env: Mapping[str, str], *, offline: bool, first: str | None = None) -> None:
         """Take the configuration; ``first`` is the URL of an index that comes before all others."""

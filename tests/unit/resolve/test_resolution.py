@@ -14,8 +14,8 @@ from lamina.lock import Lock, LockedWheel
 from lamina.recipe import Recipe, TargetSpec
 from lamina.resolve import changes
 from lamina.resolve.held import held_back
+from lamina.resolve.model import Answer, Question, Refusal
 from lamina.resolve.settle import Settled, Settler, active, kept_pins
-from lamina.resolve.uv import Answer, Question, Refusal
 from lamina.target import target_for
 
 LINUX = "manylinux_2_17_x86_64"
@@ -112,7 +112,7 @@ def test_what_exceeds_the_target_is_shut_out_at_once() -> None:
     made = settler(("numpy",), newest_allowed, NUMPY)
     settled = made.settle({})
     assert settled == Settled({"numpy": "2.2.6"}, ("numpy",), ())
-    first, second = made.uv.asked  # type: ignore[attr-defined]
+    first, second = made.resolver.asked  # type: ignore[attr-defined]
     assert first.platform == "x86_64-manylinux_2_28"
     assert first.constraints == ()
     assert second.constraints == ("numpy!=2.3.0,!=2.4.6,!=2.5.5",)
@@ -121,8 +121,8 @@ def test_what_exceeds_the_target_is_shut_out_at_once() -> None:
 def test_what_is_held_back_and_why() -> None:
     made = settler(("numpy",), newest_allowed, NUMPY)
     assert held_back(made, made.settle({})) == ("numpy 2.2.6 (2.4.6 needs glibc 2.27; 2.5.5 has no cp311 wheel)",)
-    assert made.uv.asked[-1].platform == "x86_64-manylinux_2_40"  # type: ignore[attr-defined]
-    assert made.uv.asked[-1].pins == {}  # type: ignore[attr-defined]
+    assert made.resolver.asked[-1].platform == "x86_64-manylinux_2_40"  # type: ignore[attr-defined]
+    assert made.resolver.asked[-1].pins == {}  # type: ignore[attr-defined]
 
 
 def test_what_the_runtime_would_load_under_another_platform_is_said() -> None:
@@ -152,7 +152,7 @@ def test_what_requirements_hold_back_is_not_told() -> None:
 def test_why_this_python_has_no_newer_one(newer: str, reason: str) -> None:
     made = settler(("foo",), lambda _: answer("foo==1.0"), project("foo", "1.0 py3-none-any", newer))
     assert held_back(made, made.settle({})) == (f"foo 1.0 ({reason})",)
-    assert len(made.uv.asked) == 1  # type: ignore[attr-defined] # glibc excludes nothing: no need to ask again
+    assert len(made.resolver.asked) == 1  # type: ignore[attr-defined] # glibc excludes nothing: no need to ask again
 
 
 def test_a_newer_source_distribution_is_told() -> None:
@@ -191,13 +191,13 @@ BOTO = (
 def test_what_is_provided_never_ships_nor_what_only_it_needs() -> None:
     made = settler(("pandas",), lambda _: answer("pandas==2.3.2", *BOTO), *PANDAS)
     assert made.settle({}).shipped == ("pandas", "python-dateutil", "six")
-    assert made.uv.asked[0].requirements == ("pandas", "boto3", "botocore")  # type: ignore[attr-defined]
+    assert made.resolver.asked[0].requirements == ("pandas", "boto3", "botocore")  # type: ignore[attr-defined]
 
 
 def test_what_ships_may_need_what_is_provided() -> None:
     boto = [pin.replace("botocore==1.44.5 <boto3", "botocore==1.44.5 <boto3,s3fs") for pin in BOTO]
     made = settler(("s3fs",), lambda _: answer("s3fs==1.0", *boto), *PANDAS)
-    assert made.settle({}) == Settled(dict(made.uv.ask(made.question({}, {})).versions), ("s3fs",), ())  # type: ignore[union-attr]
+    assert made.settle({}) == Settled(dict(made.resolver.ask(made.question({}, {})).versions), ("s3fs",), ())  # type: ignore[union-attr]
 
 
 def test_an_extra_of_a_provided_package_ships() -> None:

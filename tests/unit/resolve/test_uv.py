@@ -11,7 +11,8 @@ import pytest
 from lamina.errors import IndexAccessError
 from lamina.index import from_environment
 from lamina.recipe import Index
-from lamina.resolve.uv import Answer, environment, parse, platform_for, raise_for_index
+from lamina.resolve.model import Answer
+from lamina.resolve.uv import environment, parse, platform_for, raise_for_index
 from lamina.target import target_for
 
 

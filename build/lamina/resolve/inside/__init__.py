@@ -1,0 +1,1 @@
+"""Programs that run inside the base image; nothing of lamina is there."""
