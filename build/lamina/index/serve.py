@@ -113,7 +113,7 @@ class IndexServer:
             if file.sha256 is not None:
                 url = f"http://127.0.0.1:{self.port}{_href(project, file, f'{self._root}/files')}"
                 kind = "bdist_wheel" if file.filename.endswith(".whl") else "sdist"
-                stated = {"url": url, "packagetype": kind, "digests": {"sha256": file.sha256}}
+                stated: dict[str, object] = {"url": url, "packagetype": kind, "digests": {"sha256": file.sha256}}
                 releases.setdefault(file.version, []).append(stated)
         return msgspec.json.encode({"releases": releases})
 

@@ -23,6 +23,7 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
 import msgspec
+from packaging.requirements import Requirement
 
 from lamina import lock as locks
 from lamina.engine import base
@@ -57,14 +58,6 @@ _OPTIONS = (
 ).split()
 _PIP = "--prefer-binary --no-cache-dir --disable-pip-version-check --no-input --retries=0 --timeout=300"
 
-#: How pip and pip-tools say that nothing satisfies the requirements.
-_IMPOSSIBLE = re.compile(r"ResolutionImpossible|No matching distribution found|NoCandidateFound|DistributionNotFound")
-
-#: What pip says for its own sake.
-_NOISE = re.compile(
-    r"Traceback |\s*File |lamina: |The above exception|During handling|To fix this you could|\d\. |pip\._|ERROR: Resol"
-    r"|For help visit|(ERROR: )?Ignored the following|piptools\.|WARNING: Discarding|Discarding "
-)
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 _LOCK = Path(__file__).with_name("pip-tools.txt")
 _LOCAL = re.compile(r"(.* @ )(file:\S+)(.*)", re.DOTALL)
@@ -75,6 +68,7 @@ class _Told(msgspec.Struct, frozen=True):
 
     code: int
     text: str
+    reasons: list[str]
     markers: dict[str, str]
 
 
@@ -121,16 +115,16 @@ class Docker:
         if self._server.failure is not None:
             raise self._server.failure
         told, said = self._told(outcome)
-        if told is None or (told.code and not _IMPOSSIBLE.search(said)):
+        if told is None or (told.code and not told.reasons):
             raise _failed(outcome, said)
         self.notes = self._differences(told.markers)
         if told.code:
-            return Refusal(readable(said))
+            return Refusal("\n".join((*told.reasons, *_limits(question, told.reasons))))
         answer = parse(told.text, said.replace("WARNING:", "warning:"))
         return msgspec.structs.replace(answer, hashes=hashes(told.text))
 
     def _told(self, outcome: Outcome) -> tuple[_Told | None, str]:
-        said = outcome.stderr.decode(errors="replace").replace(self._server.url, "the index")
+        said = outcome.stderr.decode(errors="replace").replace(self._server.url, "index:")
         with contextlib.suppress(msgspec.DecodeError):
             return msgspec.json.decode(outcome.stdout, type=_Told), said
         return None, said
@@ -235,18 +229,11 @@ def hashes(text: str) -> dict[str, frozenset[str]]:
     return {name: frozenset(digests) for name, digests in found.items() if name and digests}
 
 
-def readable(said: str) -> str:
-    """Pip's explanation without its traceback, its timings and its advice on its own options."""
-    lines = [line.removeprefix("ERROR: ").rstrip() for line in said.splitlines() if not _NOISE.match(line)]
-    kept: list[str] = []
-    for line in lines:
-        shown = re.sub(r" \(from (?:versions: .*|-[rc] .*)\)$", "", line)
-        shown = re.sub(r" \(from -[rc] [^)]*\)", "", shown)
-        if shown.strip() and shown not in kept and not shown.startswith((" ", "    raise")):
-            kept.append(shown)
-        elif shown.startswith("    ") and " depends on " in shown:
-            kept.append(shown.strip())
-    return "\n".join(kept)
+def _limits(question: Question, reasons: list[str]) -> list[str]:
+    """The constraints on packages that are named in ``reasons``, of which pip says nothing there."""
+    words = {locks.canonical(word) for line in reasons for word in re.findall(r"[A-Za-z0-9][A-Za-z0-9._-]*", line)}
+    named = [text for text in question.constraints if locks.canonical(Requirement(text).name) in words]
+    return [f"constraint: {text}" for text in named if "!=" not in text]  # those that shut out are told otherwise
 
 
 def tar(files: Mapping[str, bytes]) -> bytes:
@@ -276,7 +263,7 @@ def _failed(outcome: Outcome, said: str) -> ResolutionError:
     if outcome.ended == "timeout":
         message = f"pip-compile found no end within {_TIMEOUT:.0f} s"
         return ResolutionError(message, hint="Limit versions by constraints, so that there is less to try.")
-    lines = [line.strip() for line in said.splitlines() if line.strip() and not _NOISE.match(line)]
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
     what = "\n".join(f"  {line}" for line in lines[-12:]) or "  it printed nothing"
     hint = (
         "If a package cannot be built there, require a version of it that has a wheel, or name the packages it needs "

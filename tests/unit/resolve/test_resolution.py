@@ -51,6 +51,8 @@ class FakeClient:
 class FakeUv:
     """Answers by a function of the question; remembers the questions."""
 
+    sources = False
+
     def __init__(self, answer: Callable[[Question], Answer | Refusal]) -> None:
         self.answer = answer
         self.asked: list[Question] = []
@@ -308,7 +310,10 @@ def test_wheels_for_other_targets_only() -> None:
 def test_source_distributions_only() -> None:
     error = refused(("docopt",), project("docopt", sources=("0.6.2",)))
     assert error.message.splitlines()[1] == "  docopt: there are only source distributions, and lamina builds none"
-    assert error.hint == "docopt: build a wheel of it for the target, and put it into a folder that find-links names."
+    assert error.hint == (
+        "docopt: build a wheel of it for the target, and put it into a folder that find-links names. Or have it built "
+        'inside the base image: [builder] kind = "docker".'
+    )
 
 
 def test_a_wheel_that_promises_no_glibc() -> None:

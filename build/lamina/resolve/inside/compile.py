@@ -10,8 +10,8 @@ import io
 import json
 import os
 import platform
+import re
 import sys
-import traceback
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -41,8 +41,22 @@ def cap(glibc: tuple[int, ...]) -> None:
     sys.modules["_manylinux"] = Manylinux("_manylinux")
 
 
-def compiled(order: dict[str, Any], folder: Path) -> tuple[int, str]:
-    """Run pip-compile; its exit code and what it wrote."""
+def reasons(error: BaseException) -> list[str]:
+    """Why there is no resolution, a line each; nothing where that is not what the error says."""
+    from pip._internal.exceptions import DistributionNotFound
+
+    if not isinstance(error, DistributionNotFound):
+        return []
+    found = {str(error)} if "No matching distribution" in str(error) else set()
+    for cause in getattr(error.__cause__, "causes", ()):
+        wanted = re.sub(r" \(from .*\)$", "", cause.requirement.format_for_error())
+        parent = f"{cause.parent.name} {cause.parent.version} depends on" if cause.parent else "required:"
+        found.add(f"{parent} {wanted}")
+    return sorted(found) or [str(error)]
+
+
+def compiled(order: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Run pip-compile; its exit code, what it wrote, and the reasons for which it found nothing."""
     from piptools.scripts.compile import cli
 
     files = {name: folder / name for name in ("requirements.txt", "constraints.txt", "pins.txt")}
@@ -51,15 +65,17 @@ def compiled(order: dict[str, Any], folder: Path) -> tuple[int, str]:
     arguments = [*order["options"], "--index-url", order["index"], "--output-file", str(files["pins.txt"])]
     arguments += ["--constraint", str(files["constraints.txt"]), str(files["requirements.txt"])]
     code: object = 0
+    why: list[str] = []
     try:
         cli.main(arguments, "pip-compile")
     except SystemExit as end:
         code = end.code
-    except Exception:  # noqa: BLE001 - whatever pip raises is told
-        traceback.print_exc()
+    except Exception as error:  # noqa: BLE001 - whatever pip raises is told
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        why = reasons(error)
         code = 1
     text = files["pins.txt"].read_text(encoding="utf-8")
-    return (code if isinstance(code, int) else 0 if code is None else 1), text
+    return {"code": code if isinstance(code, int) else 0 if code is None else 1, "text": text, "reasons": why}
 
 
 def main() -> None:
@@ -72,8 +88,8 @@ def main() -> None:
     folder.mkdir(exist_ok=True)
     os.chdir(folder)
     with contextlib.redirect_stdout(io.StringIO()):  # where pip-compile prints its result as well
-        code, text = compiled(order, folder)
-    sys.stdout.write(json.dumps({"code": code, "text": text, "markers": MARKERS}))
+        outcome = compiled(order, folder)
+    sys.stdout.write(json.dumps({**outcome, "markers": MARKERS}))
 
 
 if __name__ == "__main__":
