@@ -65,7 +65,7 @@ class FakeRoom:
         return Outcome(self.ended, 0, self.stdout, self.said.encode(), seconds, 0)
 
     def put(self, folder: str, tar: bytes) -> None:
-        assert folder == "/tmp"
+        assert folder == "/tmp"  # noqa: S108 - of the container
         self.tars.append(tar)
 
 
@@ -75,7 +75,7 @@ class FakeServer:
     failure: LaminaError | None = None
 
 
-def ask(room: FakeRoom, *requirements: str, server: FakeServer | None = None, **more: Any) -> Answer | Refusal:
+def ask(room: FakeRoom, *requirements: str, server: FakeServer | None = None, **more: Any) -> Answer | Refusal:  # noqa: ANN401 - fields of the question
     asked = Question(requirements, more.pop("constraints", ()), "3.11.10", platform_for(AL2), {"numpy": "2.2.6"})
     made = docker.Docker(room, AL2, server or FakeServer(), LOCK)  # type: ignore[arg-type]
     found = made.ask(msgspec.structs.replace(asked, **more))
@@ -129,7 +129,8 @@ def test_what_the_image_is_and_the_target_is_not_is_told() -> None:
     room = FakeRoom(OUTPUT, glibc=(2, 17))
     ask(room, "numpy")
     assert room.notes == (  # type: ignore[attr-defined]
-        f"markers are those of base:3.11: python_full_version 3.11.2 (the target: {AL2.markers()['python_full_version']})",
+        "markers are those of base:3.11: python_full_version 3.11.2 (the target: "
+        f"{AL2.markers()['python_full_version']})",
         "base:3.11 has glibc 2.17; wheels that need more, up to 2.26, were not considered",
     )
 
@@ -144,7 +145,7 @@ def test_a_refusal_has_pips_reasons_and_the_constraints_on_what_they_name() -> N
 def test_a_failure_of_the_index_comes_before_what_pip_makes_of_it() -> None:
     server = FakeServer()
     server.failure = IndexAccessError("the index is closed")
-    with pytest.raises(IndexAccessError, match="^the index is closed$"):
+    with pytest.raises(IndexAccessError, match=r"^the index is closed$"):
         ask(FakeRoom(code=1, reasons=["No matching distribution found for a"]), "a", server=server)
 
 
@@ -156,10 +157,10 @@ def test_other_failures_are_told_without_the_address_of_the_index() -> None:
     assert caught.value.message == expected
     room = FakeRoom()
     room.stdout = b"no JSON"
-    with pytest.raises(ResolutionError, match="^pip-compile failed inside the base image:\n  it printed nothing$"):
+    with pytest.raises(ResolutionError, match=r"^pip-compile failed inside the base image:\n  it printed nothing$"):
         ask(room, "a")
     room.ended = "timeout"
-    with pytest.raises(ResolutionError, match="^pip-compile found no end within 1800 s$"):
+    with pytest.raises(ResolutionError, match=r"^pip-compile found no end within 1800 s$"):
         ask(room, "a")
 
 
