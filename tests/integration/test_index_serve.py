@@ -153,6 +153,16 @@ def test_pages_lead_back_to_the_server_in_both_forms(private: Site) -> None:
         assert private.root not in html
 
 
+def test_hashes_are_told_as_pip_tools_asks_for_them(private: Site) -> None:
+    with client(private) as asked, IndexServer(asked) as server:
+        told = json.loads(got(server.url.replace("/simple/", "/dep/json")))["releases"]
+        assert [(one["packagetype"], one["digests"]["sha256"]) for one in (*told["1.0"], *told["2.0"])] == [
+            (kind, hashlib.sha256(private.files[file]).hexdigest())
+            for kind, file in (("bdist_wheel", "dep-1.0-py3-none-any.whl"), ("sdist", "dep-2.0.tar.gz"))
+        ]
+        assert got(told["2.0"][0]["url"]) == private.files["dep-2.0.tar.gz"]
+
+
 def test_what_no_page_lists_cannot_be_had(private: Site, forge: Callable[..., Path]) -> None:
     path = forge("near", "1.0")
     secret = path.parent / "secret.txt"

@@ -117,10 +117,11 @@ def _check(workshop: Workshop, target: Target, done: list[machine.Lock], *, as_j
 
 def _told(project: Project, path: Path, lock: locks.Lock, what: str, *, as_json: bool) -> machine.Lock:
     """The outcome for one target, printed unless it is to come as JSON."""
-    size = sum(wheel.size for wheel in lock.wheels)
+    size = sum(file.size for file in (*lock.wheels, *lock.sources))
     if not as_json:
         local = f", {plural(len(lock.local), 'local project')}" if lock.local else ""
         wheels = plural(len(lock.wheels), "wheel")
+        wheels += f", {plural(len(lock.sources), 'source distribution')} to build" if lock.sources else ""
         click.echo(f"{project.shown(path)}: {what}, {wheels}, {size:,} bytes to fetch{local}")
     return machine.Lock(project.shown(path), what == "written", len(lock.wheels), size)
 

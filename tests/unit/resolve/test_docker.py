@@ -128,9 +128,9 @@ def test_the_answer_states_versions_parents_and_hashes() -> None:
 def test_what_the_image_is_and_the_target_is_not_is_told() -> None:
     room = FakeRoom(OUTPUT, glibc=(2, 17))
     ask(room, "numpy")
+    ours = AL2.markers()["python_full_version"]
     assert room.notes == (  # type: ignore[attr-defined]
-        "markers are those of base:3.11: python_full_version 3.11.2 (the target: "
-        f"{AL2.markers()['python_full_version']})",
+        f"markers are those of base:3.11: python_full_version 3.11.2 (the target: {ours})",
         "base:3.11 has glibc 2.17; wheels that need more, up to 2.26, were not considered",
     )
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import pytest
 
-from lamina.errors import IndexAccessError, ResolutionError
+from lamina.errors import IndexAccessError, IntegrityError, ResolutionError
 from lamina.index import Indexes, Named
 from lamina.index.pages import IndexFile, Project
-from lamina.lock import Lock, LockedWheel
+from lamina.lock import Lock, LockedSource, LockedWheel
+from lamina.progress import SILENT
 from lamina.recipe import Recipe, TargetSpec
 from lamina.resolve import changes
+from lamina.resolve.complete import locked_files
 from lamina.resolve.held import held_back
 from lamina.resolve.model import Answer, Question, Refusal
 from lamina.resolve.settle import Settled, Settler, active, kept_pins
+from lamina.store import Store
 from lamina.target import target_for
 
 LINUX = "manylinux_2_17_x86_64"
@@ -232,6 +236,35 @@ def test_requirements_that_the_markers_leave_out_ship_nothing() -> None:
     )
     assert made.settle({}).shipped == ("six",)
     assert list(active(made.recipe.requirements, made.target)) == ["six"]
+
+
+def archive(name: str, version: str, **more: object) -> IndexFile:
+    filename = f"{name}-{version}.tar.gz"
+    return IndexFile(filename, version, f"https://a.invalid/{filename}", "cd" * 32, 7, **more)  # type: ignore[arg-type]
+
+
+def test_source_distributions_ship_where_the_resolver_takes_them(tmp_path: Path) -> None:
+    old = msgspec.structs.replace(
+        project("old", "1.0 cp312-cp312-win_amd64", sources=("1.0", "2.0")),
+        archives=(archive("old", "1.0"), archive("old", "2.0", requires_python=">=3.12")),
+    )
+    made = settler(("old",), lambda _: answer("old==1.0"), old)
+    made.resolver.sources = True  # type: ignore[misc]
+    settled = made.settle({})
+    assert settled.shipped == ("old",)
+    assert made.source("old", "2.0") is None
+    store = Store(tmp_path)
+    found = locked_files(made, settled, None, {}, store=store, progress=SILENT)
+    assert found == (LockedSource("old", "1.0", "old-1.0.tar.gz", "cd" * 32, 7),)
+    stated = msgspec.structs.replace(settled, hashes={"old": frozenset({"ab" * 32})})
+    with pytest.raises(IntegrityError) as caught:
+        locked_files(made, stated, None, {}, store=store, progress=SILENT)
+    assert caught.value.message == (
+        f"old-1.0.tar.gz: has sha256 {'cd' * 32}, which is none of those that pip-compile states"
+    )
+    made.resolver.sources = False  # type: ignore[misc]
+    with pytest.raises(ResolutionError):  # uv would not have answered so
+        settler(("old",), lambda question: REFUSED if question.constraints else answer("old==1.0"), old).settle({})
 
 
 def test_an_index_that_forgets_what_it_offered() -> None:
