@@ -125,6 +125,11 @@ def test_explain_names_rule_and_reason(demo: Lamina) -> None:
             2,
             "error: --check changes nothing, --upgrade does\nGive one of the two.\n",
         ),
+        (
+            ["lock", "--check", "--builder", "uv"],
+            2,
+            "error: --check changes nothing, --builder does\nGive one of the two.\n",
+        ),
         (["explain", "demo", "gamma"], 2, "error: gamma: no wheel of demo has it\nSee: lamina explain demo\n"),
         (
             ["recipe", "new", "demo"],

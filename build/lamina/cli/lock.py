@@ -117,7 +117,7 @@ def _check(workshop: Workshop, target: Target, done: list[machine.Lock], *, as_j
 
 def _told(project: Project, path: Path, lock: locks.Lock, what: str, *, as_json: bool) -> machine.Lock:
     """The outcome for one target, printed unless it is to come as JSON."""
-    size = sum(file.size for file in (*lock.wheels, *lock.sources))
+    size = sum(wheel.size for wheel in lock.wheels) + sum(source.size for source in lock.sources)
     if not as_json:
         local = f", {plural(len(lock.local), 'local project')}" if lock.local else ""
         wheels = plural(len(lock.wheels), "wheel")

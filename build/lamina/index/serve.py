@@ -14,14 +14,14 @@ import secrets
 import shutil
 import socketserver
 import threading
-from html import escape
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, BinaryIO, ClassVar, Self
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import msgspec
 
 from lamina.errors import IndexAccessError, LaminaError
+from lamina.index.listing import as_html, as_json, href
 from lamina.index.transport import Interrupted
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lamina.index import IndexClient
-    from lamina.index.pages import IndexFile, Project
+    from lamina.index.pages import IndexFile
     from lamina.store import Store
 
 _HTML, _JSON = "text/html; charset=utf-8", "application/vnd.pypi.simple.v1+json"
@@ -95,8 +95,8 @@ class IndexServer:
             return None
         root = f"{self._root}/files"
         if _JSON in accept:
-            return _JSON, _as_json(project, root)
-        return _HTML, _as_html(project, root)
+            return _JSON, as_json(project, root)
+        return _HTML, as_html(project, root)
 
     def digests(self, name: str) -> bytes:
         """The hashes of a project's files as pip-tools asks for them, by version; files without are left out.
@@ -111,7 +111,7 @@ class IndexServer:
         releases: dict[str, list[dict[str, object]]] = {}
         for file in (*project.wheels, *project.archives):
             if file.sha256 is not None:
-                url = f"http://127.0.0.1:{self.port}{_href(project, file, f'{self._root}/files')}"
+                url = f"http://127.0.0.1:{self.port}{href(project, file, f'{self._root}/files')}"
                 kind = "bdist_wheel" if file.filename.endswith(".whl") else "sdist"
                 stated: dict[str, object] = {"url": url, "packagetype": kind, "digests": {"sha256": file.sha256}}
                 releases.setdefault(file.version, []).append(stated)
@@ -185,7 +185,9 @@ class IndexServer:
 
     def _online(self, what: str) -> None:
         if self._client.offline:
-            hint = "Run the command once without --offline."
+            hint = (
+                "Run the command once without --offline; what an index offers no metadata of comes with lamina build."
+            )
             raise IndexAccessError(f"offline, and {what} is not in the store", hint=hint)
 
     def failed(self, error: Exception) -> str:
@@ -290,36 +292,3 @@ def _readable(path: Path) -> Iterator[BinaryIO]:
         raise IndexAccessError(message, hint="Check the folder of wheels.") from error
     with stream:
         yield stream
-
-
-def _href(project: Project, file: IndexFile, root: str) -> str:
-    return f"{root}/{project.name}/{quote(file.filename, safe='')}"
-
-
-def _as_json(project: Project, root: str) -> bytes:
-    """The page as PEP 691 has it."""
-    files = []
-    for file in (*project.wheels, *project.archives):
-        stated: dict[str, object] = {
-            "filename": file.filename,
-            "url": _href(project, file, root),
-            "hashes": {"sha256": file.sha256} if file.sha256 else {},
-            "yanked": file.yanked,
-        }
-        stated |= {"requires-python": file.requires_python} if file.requires_python else {}
-        stated |= {"core-metadata": True, "dist-info-metadata": True} if file.metadata else {}
-        files.append(stated)
-    return msgspec.json.encode({"meta": {"api-version": "1.0"}, "name": project.name, "files": files})
-
-
-def _as_html(project: Project, root: str) -> bytes:
-    """The page as PEP 503 has it."""
-    links = []
-    for file in (*project.wheels, *project.archives):
-        stated = {"href": _href(project, file, root) + (f"#sha256={file.sha256}" if file.sha256 else "")}
-        stated |= {"data-requires-python": file.requires_python} if file.requires_python else {}
-        stated |= {"data-yanked": ""} if file.yanked else {}
-        stated |= {"data-core-metadata": "true", "data-dist-info-metadata": "true"} if file.metadata else {}
-        text = " ".join(f'{key}="{escape(value)}"' for key, value in stated.items())
-        links.append(f"<a {text}>{escape(file.filename)}</a><br>\n")
-    return f"<!DOCTYPE html>\n<html><body>\n{''.join(links)}</body></html>\n".encode()
