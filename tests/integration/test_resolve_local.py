@@ -287,7 +287,7 @@ def test_the_same_result_by_another_uv_is_no_change(world: World) -> None:
     world.put("foo", "1.0")
     first = world.resolve("foo").lock
     older = Lock(first.target, "uv 0.1.2", first.inputs, first.wheels, first.recipe)
-    assert world.resolve("foo", previous=older).lock is older
+    assert world.resolve("foo", previous=older).lock == older
 
 
 def test_folders_of_wheels_stand_beside_the_index(world: World) -> None:

@@ -122,14 +122,22 @@ def resolve(  # noqa: PLR0913 - every effect is handed in
             local=tuple(local[path].locked(path) for path in sorted(local)),
             sources=tuple(file for file in chosen if isinstance(file, LockedSource)),
         )
-        if previous is not None and msgspec.structs.replace(lock, builder=previous.builder) == previous:
-            lock = previous  # another builder, or version of it, that comes to the same result is no change
+        if previous is not None and _alike(lock, previous):
+            lock = msgspec.structs.replace(
+                lock, builder=previous.builder
+            )  # another builder, or version of it, that comes to the same result is no change
         return Resolution(
             lock,
             held_back(settler, settled),
             changes(previous, lock),
             (*settled.notes, *resolver.notes, *_unknown(upgrade_packages, previous, lock)),
         )
+
+
+def _alike(lock: Lock, previous: Lock) -> bool:
+    """Whether two locks differ in nothing but their builder, and what was taken from the image, which comes later."""
+    own = msgspec.structs.replace(lock, builder=previous.builder, taken=previous.taken, image=previous.image)
+    return own == previous
 
 
 def changes(previous: Lock | None, lock: Lock) -> tuple[str, ...]:
