@@ -13,7 +13,7 @@ from lamina.emit import manifest as manifests
 from lamina.errors import StaleLockError
 from lamina.findings import Finding
 from lamina.layer import Layer, assemble, shipped_by_package
-from lamina.lock import canonical, required
+from lamina.lock import Lock, canonical, required
 from lamina.overlay import Generated
 from lamina.part.make import libdeflate
 from lamina.part.model import PLAIN, EntryPoint, Facts, Index
@@ -114,7 +114,7 @@ def _check_complete(order: Order, parts: Sequence[tuple[Index, Facts]]) -> None:
         StaleLockError: a wheel requires what the lock does not have, so the lock lost a line.
     """
     recipe = order.recipe
-    there = {wheel.name for wheel in order.lock.wheels}.union(map(canonical, recipe.provided))
+    there = _locked(order.lock).union(map(canonical, recipe.provided))
     for index, facts in parts:
         stated = [value for key, value in facts.metadata if key.lower() == "requires-dist"]
         for name in required(stated, order.target):
@@ -125,9 +125,14 @@ def _check_complete(order: Order, parts: Sequence[tuple[Index, Facts]]) -> None:
                 )
 
 
+def _locked(lock: Lock) -> frozenset[str]:
+    """The names of all that a lock holds."""
+    return frozenset(wheel.name for wheel in lock.wheels) | {source.name for source in lock.sources}
+
+
 def _idle_omits(order: Order) -> Iterator[str]:
     """Packages that the recipe omits and nothing requires: a typing error, or a requirement that has gone."""
-    locked = {wheel.name for wheel in order.lock.wheels}
+    locked = _locked(order.lock)
     for omit in order.recipe.omit:
         if canonical(omit.name) not in locked:
             yield f"omit: {omit.name} is not in the lock for {order.target.name}, so there is nothing to omit"

@@ -22,7 +22,8 @@ from lamina.files import replace
 #: Kinds of entries, and what each holds.
 KINDS: Mapping[str, str] = {
     "wheels": "downloaded wheels",
-    "built": "what local projects were built to",
+    "sources": "downloaded source distributions",
+    "built": "what local projects and source distributions were built to",
     "taken": "files of the packages of base images",
     "parts": "wheels made ready for composing",
     "blobs": "layers and configurations of container images",

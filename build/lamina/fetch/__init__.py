@@ -1,4 +1,4 @@
-"""Fetch: every wheel of a lock into the store, from folders and indexes, verified.
+"""Fetch: every wheel of a lock into the store, from folders and indexes, verified; source distributions as well.
 
 A wheel that stands in the store is taken at its name and size; its content is verified when a part is made of it.
 """
@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
     from lamina.index import IndexClient, Indexes, Named
     from lamina.index.pages import IndexFile
-    from lamina.lock import LockedWheel
+    from lamina.lock import LockedSource, LockedWheel
     from lamina.progress import Progress, Task
     from lamina.store import Store
+
+    Locked = LockedWheel | LockedSource
 
 #: Downloads at once. Indexes serve a connection at some ten megabytes a second, and do not mind a few.
 JOBS = 8
@@ -27,7 +29,7 @@ _LISTED = 10
 
 
 def fetch(
-    lock: Lock | Sequence[LockedWheel],
+    lock: Lock | Sequence[Locked],
     *,
     store: Store,
     indexes: Indexes,
@@ -35,7 +37,7 @@ def fetch(
     progress: Progress,
     jobs: int = JOBS,
 ) -> dict[str, Path]:
-    """Have every wheel of a lock, or these of its wheels, in the store; return where each stands, by SHA-256.
+    """Have every wheel of a lock, or these of its files, in the store; return where each stands, by SHA-256.
 
     When nothing is missing, nothing is imported and no socket opened. Folders of wheels are asked before indexes.
 
@@ -44,12 +46,24 @@ def fetch(
         IntegrityError: a wheel is not what the lock says, by hash or size.
         MissingToolError: the store cannot be written.
     """
+    wheels: Sequence[Locked]
     wheels, renewal = (lock.wheels, lock.command) if isinstance(lock, Lock) else (lock, "lamina lock")
-    places = {wheel.sha256: store.path("wheels", wheel.sha256, ".whl") for wheel in wheels}
+    places = {wheel.sha256: place(store, wheel.filename, wheel.sha256) for wheel in wheels}
     missing = [wheel for wheel in wheels if not _stands(places[wheel.sha256], wheel.size)]
     if missing:
         _fetch(missing, renewal, store=store, indexes=indexes, offline=offline, progress=progress, jobs=jobs)
     return places
+
+
+def place(store: Store, filename: str, sha256: str) -> Path:
+    """Where a file of that name and hash stands in the store."""
+    kind, suffix = _entry(filename)
+    return store.path(kind, sha256, suffix)
+
+
+def _entry(filename: str) -> tuple[str, str]:
+    """Kind and suffix of a file of that name in the store."""
+    return ("wheels", ".whl") if filename.endswith(".whl") else ("sources", "")
 
 
 def _stands(path: Path, size: int) -> bool:
@@ -60,7 +74,7 @@ def _stands(path: Path, size: int) -> bool:
 
 
 def _fetch(
-    missing: Sequence[LockedWheel],
+    missing: Sequence[Locked],
     renewal: str,
     *,
     store: Store,
@@ -82,7 +96,7 @@ def _fetch(
                 raise _offline(missing)
             return
 
-        def one(wheel: LockedWheel) -> None:
+        def one(wheel: Locked) -> None:
             _one(wheel, renewal, client=client, store=store, progress=progress)
 
         # The largest first, so that none is left to run alone at the end.
@@ -90,7 +104,7 @@ def _fetch(
         each(one, ordered, jobs=jobs, interrupt=client.transport.interrupt)
 
 
-def _one(wheel: LockedWheel, renewal: str, *, client: IndexClient, store: Store, progress: Progress) -> None:
+def _one(wheel: Locked, renewal: str, *, client: IndexClient, store: Store, progress: Progress) -> None:
     """One wheel from the first place that has it."""
     from lamina.fetch.download import Wanted, download
     from lamina.index.transport import NotThereError
@@ -99,7 +113,7 @@ def _one(wheel: LockedWheel, renewal: str, *, client: IndexClient, store: Store,
     others: list[str] = []
     with progress.task(wheel.filename, wheel.size) as task:
         for page in client.everywhere(wheel.name):
-            for file in _candidates(wheel, page.wheels):
+            for file in _candidates(wheel, (*page.wheels, *page.archives)):
                 if file.sha256 not in {None, wheel.sha256}:
                     others.append(f"sha256 {file.sha256} at {client.indexes.redact(file.url)}")
                 elif file.path is not None:
@@ -107,7 +121,7 @@ def _one(wheel: LockedWheel, renewal: str, *, client: IndexClient, store: Store,
                         return
                     others.append(f"other bytes at {file.path}")
                 else:
-                    wanted = Wanted(wheel.filename, file.url, wheel.sha256, wheel.size)
+                    wanted = Wanted(wheel.filename, file.url, wheel.sha256, wheel.size, *_entry(wheel.filename))
                     try:
                         download(wanted, store=store, transport=client.transport, task=task)
                     except NotThereError as error:
@@ -123,25 +137,23 @@ def _one(wheel: LockedWheel, renewal: str, *, client: IndexClient, store: Store,
     raise IndexAccessError(f"{wheel.filename}: {where} and in no folder of wheels", hint=_gone(wheel, renewal, own))
 
 
-def _candidates(wheel: LockedWheel, files: Sequence[IndexFile]) -> list[IndexFile]:
+def _candidates(wheel: Locked, files: Sequence[IndexFile]) -> list[IndexFile]:
     """The files of a page that are the wheel, or bear its name. A mirror may have renamed it; the hash decides."""
     same = [file for file in files if file.sha256 == wheel.sha256]
     return same or [file for file in files if file.filename == wheel.filename]
 
 
-def _adopted(wheel: LockedWheel, file: IndexFile, store: Store, task: Task) -> bool:
+def _adopted(wheel: Locked, file: IndexFile, store: Store, task: Task) -> bool:
     """Copy a wheel out of a folder, if it is the one that was locked."""
     from lamina.fetch.download import Wanted, adopt
 
     if file.path is None or (file.size is not None and file.size != wheel.size):
         return False
-    wanted = Wanted(wheel.filename, file.url, wheel.sha256, wheel.size)
+    wanted = Wanted(wheel.filename, file.url, wheel.sha256, wheel.size, *_entry(wheel.filename))
     return adopt(file.path, wanted, store=store, task=task)
 
 
-def _from_folders(
-    missing: Sequence[LockedWheel], client: IndexClient, store: Store, progress: Progress
-) -> list[LockedWheel]:
+def _from_folders(missing: Sequence[Locked], client: IndexClient, store: Store, progress: Progress) -> list[Locked]:
     """Take what folders have; return what is still missing."""
     left = []
     for wheel in missing:
@@ -152,7 +164,7 @@ def _from_folders(
     return left
 
 
-def _offline(missing: Sequence[LockedWheel]) -> IndexAccessError:
+def _offline(missing: Sequence[Locked]) -> IndexAccessError:
     names = [f"  {wheel.filename}" for wheel in missing[:_LISTED]]
     if len(missing) > _LISTED:
         names.append(f"  and {len(missing) - _LISTED} more")
@@ -161,7 +173,7 @@ def _offline(missing: Sequence[LockedWheel]) -> IndexAccessError:
     return IndexAccessError(message, hint="Run the command once without --offline.")
 
 
-def _gone(wheel: LockedWheel, renewal: str, own: Named | None) -> str:
+def _gone(wheel: Locked, renewal: str, own: Named | None) -> str:
     variables = "UV_INDEX, PIP_EXTRA_INDEX_URL" if own is None else own.variable
     return (
         f"It was removed, or the lock was made with another index. Name that index in the environment "

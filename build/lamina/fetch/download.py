@@ -110,7 +110,7 @@ def adopt(path: Path, wanted: Wanted, *, store: Store, task: Task) -> bool:
         IndexAccessError: the file cannot be read.
         MissingToolError: the disk is full, or the store cannot be written.
     """
-    target = store.path("wheels", wanted.sha256, ".whl")
+    target = store.path(wanted.kind, wanted.sha256, wanted.suffix)
     try:
         file = path.open("rb")
     except OSError as error:

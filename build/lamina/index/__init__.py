@@ -107,13 +107,13 @@ class IndexClient:
                 yield page
 
     def local(self, name: str) -> list[IndexFile]:
-        """The project's wheels that are files of this machine, whatever else there may be. Opens no socket."""
+        """The project's files that are on this machine, whatever else there may be. Opens no socket."""
         from lamina.index.pages import Remote
 
         name = canonical(name)
         near = [*self._folders, *(source for source in self._indexes(name) if not isinstance(source, Remote))]
         pages = [self._page(source, name) for source in near]
-        return [file for page in pages if page is not None for file in page.wheels]
+        return [file for page in pages if page is not None for file in (*page.wheels, *page.archives)]
 
     def _indexes(self, name: str) -> Sequence[Source]:
         """The indexes that may be asked about a project, in their order."""

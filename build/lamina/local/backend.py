@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from lamina.errors import IndexAccessError, MissingToolError, ResolutionError
+from lamina.local.said import last_lines
 from lamina.local.versions import stated
 from lamina.process import run
 from lamina.resolve import uv
@@ -34,7 +35,6 @@ _KEPT = frozenset(
 _EPOCH = "318211200"
 
 _TIMEOUT = 900.0  # seconds; a first build fetches the backend
-_SHOWN = 12  # lines of the backend's output
 
 
 def build(project: Path, out: Path, where: str, *, indexes: Indexes, env: Mapping[str, str], offline: bool) -> Path:
@@ -61,11 +61,11 @@ def build(project: Path, out: Path, where: str, *, indexes: Indexes, env: Mappin
             uv.raise_for_index(said)
         except IndexAccessError as error:
             raise IndexAccessError(f"{where}: {error.message}", hint=error.hint) from None
-        raise ResolutionError(f"{where}: cannot be built:\n{_last(said)}", hint=_HINT)
+        raise ResolutionError(f"{where}: cannot be built:\n{last_lines(said)}", hint=_HINT)
     wheels = sorted(out.glob("*.whl"))
     if len(wheels) != 1:
         raise ResolutionError(
-            f"{where}: the build succeeds and leaves {len(wheels)} wheels:\n{_last(said)}", hint=_HINT
+            f"{where}: the build succeeds and leaves {len(wheels)} wheels:\n{last_lines(said)}", hint=_HINT
         )
     return wheels[0]
 
@@ -82,9 +82,3 @@ def environment(indexes: Indexes, env: Mapping[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in told.items() if name.upper() in _KEPT or name.startswith("UV_")}
     fixed = {"SOURCE_DATE_EPOCH": _EPOCH, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
     return {**kept, **stated(env), **fixed}
-
-
-def _last(text: str) -> str:
-    """The end of what was said, without uv's hints on itself."""
-    lines = [line.rstrip() for line in text.splitlines() if line.strip() and not line.startswith("hint:")]
-    return "\n".join(f"  {line}" for line in lines[-_SHOWN:]) or "  it printed nothing"

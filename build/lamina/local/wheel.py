@@ -34,21 +34,23 @@ _PLACED = re.compile(r"([A-Za-z0-9._-]+(?:\s*\[[^\]]*\])?)\s*@\s*file:\S+")
 _PLACED_LINE = re.compile(rb"(?m)^(Requires-Dist:\s*)" + _PLACED.pattern.encode())
 
 _WAY_OUT = (
-    "A later version builds native code inside the Lambda base image. Until then build a wheel for the target\n"
-    "yourself, put it into a folder that find-links names, and require it by its name."
+    'Set kind = "docker" in the recipe\'s [builder]: native code is then built inside the base image. Without an\n'
+    "engine, build a wheel for the target elsewhere, put it into a folder that find-links names, and require it by name."
 )
 
 
-def normalize(path: Path, where: str, out: IO[bytes]) -> Built:
+def normalize(path: Path, where: str, out: IO[bytes], *, native: bool = False) -> Built:
     """Write the wheel at ``path`` to ``out`` in its one form; ``where`` names the project in messages.
 
+    ``native``: it was built for the target, so it may hold native code, if its tags say so.
+
     Raises:
-        ResolutionError: it holds native code, or needs something by its URL.
+        ResolutionError: it holds native code that it must not hold, or needs something by its URL.
         IntegrityError, UnsafeWheelError: the backend wrote no valid wheel.
     """
     with open_wheel(path, path.name) as wheel:
         contents = {entry.name: wheel.read(entry) for entry in wheel.entries}
-        _refuse_native(wheel, contents, where)
+        _refuse_native(wheel, contents, where, native=native)
         record = f"{wheel.dist_info}/RECORD"
         layout = f"{wheel.dist_info}/WHEEL"
         contents[layout] = _GENERATOR.sub(b"", contents[layout])
@@ -73,10 +75,33 @@ def normalize(path: Path, where: str, out: IO[bytes]) -> Built:
         )
 
 
-def _refuse_native(wheel: Wheel, contents: dict[str, bytes], where: str) -> None:
-    _, abi, platform = wheel.filename.removesuffix(".whl").rsplit("-", 2)
-    found = [name for name, content in _sorted(contents) if _NATIVE.search(name) or content.startswith(b"\x7fELF")]
-    if found or (abi, platform) != ("none", "any"):
+def native_in(path: Path) -> str:
+    """What of the wheel at ``path`` is native code: a file's name, or the wheel's own; empty where it is pure.
+
+    Raises:
+        IntegrityError, UnsafeWheelError: the backend wrote no valid wheel.
+    """
+    with open_wheel(path, path.name) as wheel:
+        found = (entry.name for entry in wheel.entries if _is_native(entry.name, wheel.read(entry)))
+        return next(found, "" if _is_any(wheel) else path.name)
+
+
+def _is_native(name: str, content: bytes) -> bool:
+    return _NATIVE.search(name) is not None or content.startswith(b"\x7fELF")
+
+
+def _is_any(wheel: Wheel) -> bool:
+    return wheel.filename.endswith("-none-any.whl")
+
+
+def _refuse_native(wheel: Wheel, contents: dict[str, bytes], where: str, *, native: bool) -> None:
+    if native and not _is_any(wheel):
+        return
+    found = [name for name, content in _sorted(contents) if _is_native(name, content)]
+    if native and found:
+        message = f"{where}: builds to {wheel.filename} with {found[0]}: native code in a wheel for any platform"
+        raise ResolutionError(message, hint="Have its backend make a wheel for the platform, so that it is repaired.")
+    if found or not _is_any(wheel):
         what = f"{wheel.filename} with {found[0]}" if found else wheel.filename
         message = f"{where}: builds to {what}: native code, and only pure Python is built here"
         raise ResolutionError(message, hint=_WAY_OUT)

@@ -1,0 +1,281 @@
+"""Wheels built inside the base image of a target, where the target is the host: native code, source distributions.
+
+What comes out depends on the sources, on the image, on its packages and on the tools, and is remembered by these; a
+build whose wheels are all remembered starts no container and asks no engine. Which image a name stands for only an
+engine tells: it is remembered as well, and asked again whenever something is built.
+
+The container has a network where the recipe names system packages, for its package manager is what needs one; it has
+none otherwise. Either way pip is told of one index alone, lamina's own on the loopback, so that no setting and no
+credential of this machine goes in. Debug information and other things that compilers write hold paths, hence the
+folders in the container are always the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+import msgspec
+
+import lamina
+from lamina.engine import base
+from lamina.errors import IndexAccessError, ResolutionError
+from lamina.local.tools import tools_digest, tools_lock
+from lamina.local.versions import stated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from lamina.built import Built
+    from lamina.engine.model import Outcome
+    from lamina.engine.room import Room
+    from lamina.index import Indexes
+    from lamina.index.serve import IndexServer
+    from lamina.progress import Progress
+    from lamina.recipe import Recipe
+    from lamina.store import Store
+    from lamina.target import Target
+
+#: Counted up with every change of how wheels are built in a container.
+FORMAT = 1
+
+_ROOT = "/lamina"
+#: 1 February 1980, as in every archive of lamina's.
+EPOCH = 318211200
+_SECONDS = 4 * 3600.0  # for one package; the largest take hours
+_SETUP_SECONDS = 300.0
+#: Above the largest wheels that there are; a container that hands over more is not believed.
+_MOST_WHEEL_BYTES = 4 << 30
+_WHEEL = re.compile(r"[A-Za-z0-9_.!+]{1,100}(?:-[A-Za-z0-9_.!+]{1,250}){4,5}\.whl")
+_LONGEST_NAME = 255
+
+
+class Sources(NamedTuple):
+    """What a wheel is built from.
+
+    ``where`` names it in messages, ``digest`` is the SHA-256 of its content, ``files`` gives that content by path.
+    ``entry`` is the folder or the archive among those files; ``name`` and ``version`` are those that the wheel must
+    have, empty where only a build tells.
+    """
+
+    where: str
+    digest: str
+    entry: str
+    files: Callable[[], Mapping[str, tuple[Path, bool]]]
+    name: str = ""
+    version: str = ""
+
+
+class Inside:
+    """Builds for one target. The container is started for the first wheel that is not remembered; to be closed."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        target: Target,
+        store: Store,
+        *,
+        indexes: Callable[[], Indexes],
+        env: Mapping[str, str],
+        offline: bool,
+        progress: Progress,
+    ) -> None:
+        self.target, self.store, self.env, self.offline, self.progress = target, store, env, offline, progress
+        self._indexes = indexes
+        self._packages = tuple(sorted(recipe.builder.system_packages))
+        self._reference = base.reference(recipe.image.base if recipe.image else None, target, env)
+        self._room: Room | None = None
+        self._held = contextlib.ExitStack()
+        self._server: IndexServer | None = None
+        self._ports: tuple[int, ...] = ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the container."""
+        self._room = None
+        self._held.close()
+
+    def recalled(self, digest: str) -> Built | None:
+        """What sources of that digest were built to, if the store has it."""
+        from lamina.built import Built
+
+        image = self.store.load(self._image())
+        content = self.store.load(self._record(digest, image.decode())) if image is not None else None
+        try:
+            built = None if content is None else msgspec.msgpack.decode(content, type=Built)
+        except msgspec.MsgspecError:
+            return None
+        if image is None or built is None:
+            return None
+        wheel = self.store.path("wheels", built.wheel.sha256, ".whl")
+        if not wheel.is_file() or wheel.stat().st_size != built.wheel.size:
+            return None
+        self.store.touch([self._image(), self._record(digest, image.decode()), wheel])
+        return built
+
+    def build(self, sources: Sources) -> Built:
+        """Build a wheel, repair it, write it in its one form and remember it.
+
+        Raises:
+            ResolutionError: it cannot be built, or what comes of it is not for the target.
+            IndexAccessError: what the build needs cannot be had.
+            IntegrityError, UnsafeWheelError: what comes of it is no valid wheel.
+            MissingToolError: no engine answers, or it does not run the image.
+            UsageError: the image is not one of the target, or cannot install packages.
+        """
+        import tempfile
+
+        from lamina.local.fits import check_fits
+        from lamina.local.received import receive
+        from lamina.local.wheel import normalize
+
+        room = self._opened(sources.where)
+        self.progress.stage(f"building {sources.where} in {self._reference}")
+        room.put("/", _tar({f"{_ROOT[1:]}/{name}": file for name, file in sources.files().items()}))
+        name = self._made(room, sources)
+        check_fits(name, sources, self.target)
+        with tempfile.TemporaryDirectory(prefix="lamina-", ignore_cleanup_errors=True) as temporary:
+            received, normal = Path(temporary, name), Path(temporary, "normal")
+            with received.open("wb") as file:
+                receive(room.get(f"{_ROOT}/wheel"), file, sources.where, _MOST_WHEEL_BYTES)
+            with normal.open("wb") as file:
+                built = normalize(received, sources.where, file, native=True)
+            with self.store.create(self.store.path("wheels", built.wheel.sha256, ".whl")) as beside:
+                beside.write_bytes(normal.read_bytes())
+        self.remember(sources.digest, built)
+        return built
+
+    def remember(self, digest: str, built: Built) -> None:
+        """Keep what sources of that digest were built to, in the image that is open."""
+        if self._room is not None:
+            image = self._room.image.digest
+            self.store.save(self._record(digest, image), msgspec.msgpack.encode(built))
+            self.store.save(self._image(), image.encode())
+
+    def _image(self) -> Path:
+        """Where the store remembers which image the reference stands for."""
+        return self._memo("image", self._reference, self.target.architecture)
+
+    def _record(self, digest: str, image: str) -> Path:
+        """Where the store remembers what sources of that digest build to."""
+        made_from = (lamina.__version__, self.target.name, image, self._packages, tools_digest(self.target))
+        return self._memo("wheel", made_from, stated(self.env), digest)
+
+    def _memo(self, *made_from: object) -> Path:
+        return self.store.path("built", hashlib.sha256(msgspec.json.encode((FORMAT, *made_from))).hexdigest())
+
+    def _opened(self, where: str) -> Room:
+        """The container with the tools and the system packages in it, and the way to the index open."""
+        if self._room is None:
+            if self.offline and self._packages:
+                message = f"offline, and {where} is built with packages of the image: {', '.join(self._packages)}"
+                raise IndexAccessError(message, hint="Run the command once without --offline.")
+            try:
+                self._room = self._open()
+            except BaseException:
+                self.close()
+                raise
+        return self._room
+
+    def _open(self) -> Room:
+        from lamina.engine.room import open_room
+        from lamina.fetch import fetch
+        from lamina.index import IndexClient
+        from lamina.index.serve import IndexServer
+        from lamina.local.packages import install
+
+        indexes = self._indexes()
+        lock = tools_lock(self.target)
+        places = fetch(lock, store=self.store, indexes=indexes, offline=self.offline, progress=self.progress)
+        network = bool(self._packages)
+        room = self._held.enter_context(
+            open_room(
+                self._reference, self.target, self.env, network=network, offline=self.offline, progress=self.progress
+            )
+        )
+        if self._packages:
+            install(room, self._packages, self.progress)
+        wheels = {f"{_ROOT[1:]}/wheels/{one.filename}": (places[one.sha256], False) for one in lock.wheels}
+        room.put("/", _tar(wheels))
+        [pip] = [name for name in wheels if name.rpartition("/")[2].startswith("pip-")]
+        command = [f"/{pip}/pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile", "--no-cache-dir"]
+        command += ["--root-user-action=ignore", "--target", f"{_ROOT}/tools", *(f"/{name}" for name in wheels)]
+        _checked(room.python(*command, environment=_ENVIRONMENT, seconds=_SETUP_SECONDS), self._reference)
+        client = self._held.enter_context(IndexClient(indexes, offline=self.offline, store=self.store))
+        self._server = self._held.enter_context(IndexServer(client, self.store))
+        self._ports = () if self._is_near(room, self._server.port) else (self._server.port,)
+        return room
+
+    @staticmethod
+    def _is_near(room: Room, port: int) -> bool:
+        """Whether the container has this machine's own loopback, as on an engine without another network."""
+        connect = f"import socket; socket.create_connection(('127.0.0.1', {port}), 2)"
+        return room.python("-I", "-c", connect, seconds=_SETUP_SECONDS).code == 0
+
+    def _made(self, room: Room, sources: Sources) -> str:
+        """Run the build; the name that the wheel has in the container."""
+        script = Path(__file__).with_name("inside").joinpath("make.py").read_text(encoding="utf-8")
+        index = self._server.url if self._server is not None else ""
+        done = room.python(
+            "-B", "-c", script, _ROOT, sources.entry, index,
+            environment={**_ENVIRONMENT, **stated(self.env)}, ports=self._ports, seconds=_SECONDS,
+        )  # fmt: skip
+        if done.code != 0 and self._server is not None and self._server.failure is not None:
+            failure = self._server.failure
+            raise IndexAccessError(f"{sources.where}: {failure.message}", hint=failure.hint)
+        _checked(done, sources.where)
+        try:
+            name = json.loads(done.stdout)
+        except ValueError:
+            name = None
+        if not isinstance(name, str) or len(name) > _LONGEST_NAME or not _WHEEL.fullmatch(name):
+            message = f"{sources.where}: the build does not say which wheel it leaves"
+            raise ResolutionError(message, hint=_HINT)
+        return name
+
+
+_HINT = (
+    "It is built in a container of the base image, without version control. Compilers and headers come from\n"
+    "system-packages of the recipe's [builder]; a version taken from version control can be stated in the environment\n"
+    "(SETUPTOOLS_SCM_PRETEND_VERSION)."
+)
+
+_ENVIRONMENT = {
+    "PIP_CONFIG_FILE": "/dev/null",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONHASHSEED": "0",
+    "SOURCE_DATE_EPOCH": str(EPOCH),
+}
+
+
+def _checked(done: Outcome, where: str) -> None:
+    from lamina.local.said import last_lines
+
+    if done.code != 0:
+        ended = "" if done.ended == "exited" else f" ({done.ended} after {done.seconds:.0f} s)"
+        said = last_lines(done.stderr.decode(errors="replace"))
+        raise ResolutionError(f"{where}: cannot be built{ended}:\n{said}", hint=_HINT)
+
+
+def _tar(files: Mapping[str, tuple[Path, bool]]) -> bytes:
+    """A tar of files by their paths in the container; true for those that can be run. No dates or owners of here."""
+    import io
+    import tarfile
+
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name, (path, runs) in sorted(files.items()):
+            content = path.read_bytes()
+            info = tarfile.TarInfo(name)
+            info.size, info.mtime, info.mode = len(content), EPOCH, 0o755 if runs else 0o644
+            tar.addfile(info, io.BytesIO(content))
+    return out.getvalue()
