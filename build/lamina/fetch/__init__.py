@@ -87,7 +87,7 @@ def _fetch(
     from lamina.index.workers import each
 
     total = sum(wheel.size for wheel in missing)
-    some = "1 wheel" if len(missing) == 1 else f"{len(missing)} wheels"
+    some = _counted(missing)
     progress.stage(f"fetching {some} ({total / 1e6:.1f} MB)")
     with IndexClient(indexes, offline=offline, store=store) as client:
         if offline:
@@ -168,9 +168,14 @@ def _offline(missing: Sequence[Locked]) -> IndexAccessError:
     names = [f"  {wheel.filename}" for wheel in missing[:_LISTED]]
     if len(missing) > _LISTED:
         names.append(f"  and {len(missing) - _LISTED} more")
-    some = "1 wheel is" if len(missing) == 1 else f"{len(missing)} wheels are"
-    message = "\n".join([f"offline, and {some} not in the store:", *names])
+    verb = "is" if len(missing) == 1 else "are"
+    message = "\n".join([f"offline, and {_counted(missing)} {verb} not in the store:", *names])
     return IndexAccessError(message, hint="Run the command once without --offline.")
+
+
+def _counted(files: Sequence[Locked]) -> str:
+    what = "wheel" if all(file.filename.endswith(".whl") for file in files) else "source distribution"
+    return f"1 {what}" if len(files) == 1 else f"{len(files)} {what}s"
 
 
 def _gone(wheel: Locked, renewal: str, own: Named | None) -> str:

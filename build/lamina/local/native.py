@@ -138,9 +138,10 @@ class Inside:
         from lamina.local.received import receive
         from lamina.local.wheel import normalize
 
+        files = {f"{_ROOT[1:]}/{name}": file for name, file in sources.files().items()}
         room = self._opened(sources.where)
         self.progress.stage(f"building {sources.where} in {self._reference}")
-        room.put("/", _tar({f"{_ROOT[1:]}/{name}": file for name, file in sources.files().items()}))
+        room.put("/", _tar(files))
         name = self._made(room, sources)
         check_fits(name, sources, self.target)
         with tempfile.TemporaryDirectory(prefix="lamina-", ignore_cleanup_errors=True) as temporary:
