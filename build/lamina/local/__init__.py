@@ -255,16 +255,10 @@ class Workshop:
 
     def _build_inside(self, path: str, copied: Path, inside: Inside) -> Built:
         from lamina.local.native import Sources
-        from lamina.local.siblings import siblings
         from lamina.local.sources import files
 
-        content = digest(copied)
         there = {f"project/{name}": (place, bool(place.stat().st_mode & 0o100)) for name, place in files(copied)}
-        built = inside.build(Sources(path, content, "project", lambda: there))
-        own = {*built.siblings, *siblings(copied / "pyproject.toml", built.requires)}
-        built = msgspec.structs.replace(built, siblings=tuple(sorted(own)))
-        inside.remember(content, built)
-        return built
+        return inside.build(Sources(path, digest(copied), "project", lambda: there))
 
     def _restored(self, wheel: LockedWheel) -> Path:
         """A wheel that was made here in the store, made again if it is gone.

@@ -136,12 +136,13 @@ class Inside:
 
         from lamina.local.fits import check_fits
         from lamina.local.received import receive
+        from lamina.local.siblings import siblings
         from lamina.local.wheel import normalize
 
-        files = {f"{_ROOT[1:]}/{name}": file for name, file in sources.files().items()}
+        files = sources.files()
         room = self._opened(sources.where)
         self.progress.stage(f"building {sources.where} in {self._reference}")
-        room.put("/", _tar(files))
+        room.put("/", _tar({f"{_ROOT[1:]}/{name}": file for name, file in files.items()}))
         name = self._made(room, sources)
         check_fits(name, sources, self.target)
         with tempfile.TemporaryDirectory(prefix="lamina-", ignore_cleanup_errors=True) as temporary:
@@ -152,15 +153,17 @@ class Inside:
                 built = normalize(received, sources.where, file, native=True)
             with self.store.create(self.store.path("wheels", built.wheel.sha256, ".whl")) as beside:
                 beside.write_bytes(normal.read_bytes())
-        self.remember(sources.digest, built)
+        own = files.get(f"{sources.entry}/pyproject.toml")
+        if own is not None:
+            names = {*built.siblings, *siblings(own[0], built.requires)}
+            built = msgspec.structs.replace(built, siblings=tuple(sorted(names)))
+        self._remember(sources.digest, built, room.image.digest)
         return built
 
-    def remember(self, digest: str, built: Built) -> None:
-        """Keep what sources of that digest were built to, in the image that is open."""
-        if self._room is not None:
-            image = self._room.image.digest
-            self.store.save(self._record(digest, image), msgspec.msgpack.encode(built))
-            self.store.save(self._image(), image.encode())
+    def _remember(self, digest: str, built: Built, image: str) -> None:
+        """Keep what sources of that digest were built to, and in which image."""
+        self.store.save(self._record(digest, image), msgspec.msgpack.encode(built))
+        self.store.save(self._image(), image.encode())
 
     def _image(self) -> Path:
         """Where the store remembers which image the reference stands for."""

@@ -35,8 +35,8 @@ _PLACED_LINE = re.compile(rb"(?m)^(Requires-Dist:\s*)" + _PLACED.pattern.encode(
 
 _WAY_OUT = (
     'Set kind = "docker" in the recipe\'s [builder]: native code is then built inside the base image. Without an\n'
-    "engine, build a wheel for the target elsewhere, put it into a folder that find-links names, and require it by\n"
-    "its name."
+    "engine, build a wheel for the target elsewhere, put it into a folder that find-links names, and require it\n"
+    "by its name."
 )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lamina.errors import ResolutionError
-from lamina.local.wheel import normalize
+from lamina.local.wheel import native_in, normalize
 from lamina.part.make import libdeflate, make
 from lamina.wheel import open_wheel
 
@@ -75,9 +75,25 @@ def test_native_code_is_refused(forge: Forge, tag: str, files: Mapping[str, byte
     shown = f"pkg-1.0-{tag}.whl" + (f" with {what}" if what else "")
     assert caught.value.message == f"./pkg: builds to {shown}: native code, and only pure Python is built here"
     assert caught.value.hint == (
-        "A later version builds native code inside the Lambda base image. Until then build a wheel for the target\n"
-        "yourself, put it into a folder that find-links names, and require it by its name."
+        'Set kind = "docker" in the recipe\'s [builder]: native code is then built inside the base image. Without an\n'
+        "engine, build a wheel for the target elsewhere, put it into a folder that find-links names, and require it\n"
+        "by its name."
     )
+    assert native_in(forge(tag=tag, files=files)) == (what or f"pkg-1.0-{tag}.whl")
+
+
+def test_native_code_that_was_built_for_the_target(forge: Forge) -> None:
+    path = forge(tag="cp311-cp311-manylinux_2_17_x86_64", files={"pkg/a.so": b"\x7fELF"})
+    out = io.BytesIO()
+    assert normalize(path, "./pkg", out, native=True).wheel.filename == path.name
+    assert native_in(forge(files=FILES)) == ""
+    with pytest.raises(ResolutionError) as caught:
+        normalize(forge(files={"pkg/tool": b"\x7fELF"}), "./pkg", io.BytesIO(), native=True)
+    assert caught.value.message == (
+        "./pkg: builds to pkg-1.0-py3-none-any.whl with pkg/tool: native code in a wheel for any platform"
+    )
+    hint = "Have its backend make a wheel for the platform, so that it is repaired."
+    assert caught.value.hint == hint
 
 
 def test_a_dependency_in_a_folder_keeps_its_name(forge: Forge, tmp_path: Path) -> None:

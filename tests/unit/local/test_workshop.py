@@ -9,12 +9,12 @@ import msgspec
 import pytest
 
 from lamina.built import Built, metadata_digest
-from lamina.errors import LaminaError, RecipeError, StaleLockError
+from lamina.errors import LaminaError, RecipeError, ResolutionError, StaleLockError
 from lamina.index import Indexes
 from lamina.local import Workshop
 from lamina.local.backend import environment
 from lamina.local.siblings import siblings
-from lamina.lock import Lock, LockedLocal, LockedWheel
+from lamina.lock import Lock, LockedLocal, LockedSource, LockedWheel
 from lamina.progress import SILENT
 from lamina.project import Order, Project
 from lamina.recipe import Omit, Recipe, TargetSpec
@@ -193,3 +193,16 @@ def test_a_build_sees_little_of_the_environment() -> None:
         "UV_CACHE_DIR": "c", "UV_DEFAULT_INDEX": "https://i.invalid/simple", "NO_COLOR": "1",
         "SOURCE_DATE_EPOCH": "318211200", "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1",
     }  # fmt: skip
+
+
+def test_a_source_distribution_needs_the_docker_builder(world: World) -> None:
+    recipe = world.recipe("six")
+    source = LockedSource("slow", "1.0", "slow-1.0.tar.gz", "ef" * 32, 1)
+    lock = Lock(TARGET.name, "uv 1", "ab" * 32, (SIX,), "x", (), (source,))
+    order = Order(world.project, recipe, TARGET, lock, Path("recipes/locks/x.txt"))
+    assert failure(lambda: world.workshop("six").fulfil(order), ResolutionError) == (
+        "recipes/locks/x.txt: slow-1.0.tar.gz: a source distribution, and only the docker builder builds those",
+        'Set kind = "docker" in the recipe\'s [builder], or require a version of it that has a wheel.',
+    )
+    omitted = {"omit": (Omit("slow", "never imported"),)}
+    assert world.workshop("six", **omitted).fulfil(order) is order
