@@ -111,7 +111,7 @@ def _check(workshop: Workshop, target: Target, done: list[machine.Lock], *, as_j
     ordered = order(project, workshop.recipe, target)
     locks.verify(ordered.lock, workshop.recipe, target, project.shown(ordered.lock_path))
     taken.check(ordered)
-    workshop.fulfil(ordered)
+    workshop.check(ordered)
     done.append(_told(project, ordered.lock_path, ordered.lock, "up to date", as_json=as_json))
 
 

@@ -126,31 +126,46 @@ class Workshop:
             StaleLockError: a project needs other packages, or is another one, than when the lock was made.
             and as :meth:`built`.
         """
-        paths, omitted = local_paths(self.recipe), {canonical(omit.name) for omit in self.recipe.omit}
+        omitted = {canonical(omit.name) for omit in self.recipe.omit}
         sources = [source for source in order.lock.sources if source.name not in omitted]
-        if not paths and not sources:
+        if not local_paths(self.recipe) and not sources:
             return order
-        where = self.project.shown(order.lock_path)
         with self._inside(order.target) as inside:
-            built = self._all(paths, order.target, inside) if paths else {}
-            self._check_agreed(order, built, where)
+            built = self._checked(order, inside)
+            where = self.project.shown(order.lock_path)
             made = [self._source(source, where, order.target, inside) for source in sources]
         own = [one.wheel for one in (*built.values(), *made)]
         wheels = sorted((*order.lock.wheels, *own), key=lambda wheel: wheel.name)
         return order._replace(lock=msgspec.structs.replace(order.lock, wheels=tuple(wheels)))
 
-    def _check_agreed(self, order: Order, built: Mapping[str, Built], where: str) -> None:
-        """Hold the local projects against the lock, and against each other."""
+    def check(self, order: Order) -> None:
+        """Hold the lock against the local projects as they are now. No source distribution is built.
+
+        Raises:
+            as :meth:`fulfil`.
+        """
+        if local_paths(self.recipe):
+            with self._inside(order.target) as inside:
+                self._checked(order, inside)
+
+    def _checked(self, order: Order, inside: Inside | None) -> Mapping[str, Built]:
+        """The local projects, held against the lock and against each other."""
+        paths = local_paths(self.recipe)
+        if not paths:
+            return {}
+        built = self._all(paths, order.target, inside)
         stale = [*_differences(order.lock.local, built)]
-        if not stale and built and not self._agreed(order, built):
+        if not stale and not self._agreed(order, built):
             from lamina.local.agree import disagreements
 
             stale = [*disagreements(self.recipe, order.target, built)]
             if not stale:
                 self.store.save(self._agreement(order, built), b"")
         if stale:
+            where = self.project.shown(order.lock_path)
             message = "\n".join(f"{where}: stale: {line}" for line in stale)
             raise StaleLockError(message, hint=f"Renew it: {order.lock.command}")
+        return built
 
     def _source(self, source: LockedSource, where: str, target: Target, inside: Inside | None) -> Built:
         """The wheel of a source distribution, built where the store has none."""

@@ -47,7 +47,7 @@ _ROOT = "/lamina"
 #: 1 February 1980, as in every archive of lamina's.
 EPOCH = 318211200
 _SECONDS = 4 * 3600.0  # for one package; the largest take hours
-_SETUP_SECONDS = 300.0
+_PROBE_SECONDS = 60.0
 #: Above the largest wheels that there are; a container that hands over more is not believed.
 _MOST_WHEEL_BYTES = 4 << 30
 _WHEEL = re.compile(r"[A-Za-z0-9_.!+]{1,100}(?:-[A-Za-z0-9_.!+]{1,250}){4,5}\.whl")
@@ -208,12 +208,7 @@ class Inside:
         )
         if self._packages:
             install(room, self._packages, self.progress)
-        wheels = {f"{_ROOT[1:]}/wheels/{one.filename}": (places[one.sha256], False) for one in lock.wheels}
-        room.put("/", _tar(wheels))
-        [pip] = [name for name in wheels if name.rpartition("/")[2].startswith("pip-")]
-        command = [f"/{pip}/pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile", "--no-cache-dir"]
-        command += ["--root-user-action=ignore", "--target", f"{_ROOT}/tools", *(f"/{name}" for name in wheels)]
-        _checked(room.python(*command, environment=_ENVIRONMENT, seconds=_SETUP_SECONDS), self._reference)
+        room.put("/", _tar({f"{_ROOT[1:]}/wheels/{one.filename}": (places[one.sha256], False) for one in lock.wheels}))
         client = self._held.enter_context(IndexClient(indexes, offline=self.offline, store=self.store))
         self._server = self._held.enter_context(IndexServer(client, self.store))
         self._ports = () if self._is_near(room, self._server.port) else (self._server.port,)
@@ -223,14 +218,14 @@ class Inside:
     def _is_near(room: Room, port: int) -> bool:
         """Whether the container has this machine's own loopback, as on an engine without another network."""
         connect = f"import socket; socket.create_connection(('127.0.0.1', {port}), 2)"
-        return room.python("-I", "-c", connect, seconds=_SETUP_SECONDS).code == 0
+        return room.python("-I", "-c", connect, seconds=_PROBE_SECONDS).code == 0
 
     def _made(self, room: Room, sources: Sources) -> str:
         """Run the build; the name that the wheel has in the container."""
         script = Path(__file__).with_name("inside").joinpath("make.py").read_text(encoding="utf-8")
         index = self._server.url if self._server is not None else ""
         done = room.python(
-            "-B", "-c", script, _ROOT, sources.entry, index,
+            "-c", script, _ROOT, sources.entry, index,
             environment={**_ENVIRONMENT, **stated(self.env)}, ports=self._ports, seconds=_SECONDS,
         )  # fmt: skip
         if done.code != 0 and self._server is not None and self._server.failure is not None:
@@ -255,7 +250,7 @@ _HINT = (
 
 _ENVIRONMENT = {
     "PIP_CONFIG_FILE": "/dev/null",
-    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONPYCACHEPREFIX": f"{_ROOT}/cache",  # bytecode of the tools saves time, and none gets among the sources
     "PYTHONHASHSEED": "0",
     "SOURCE_DATE_EPOCH": str(EPOCH),
 }

