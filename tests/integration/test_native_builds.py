@@ -92,6 +92,17 @@ def sdist(name: str, code: dict[str, str], *libraries: str) -> bytes:
     return out.getvalue()
 
 
+SOURCE = sdist("fromsource", YAML, "yaml")
+
+#: What was built before in the same container is not there any more.
+ALONE = """\
+import os
+import setuptools
+assert "local" not in os.listdir(), os.listdir()
+setuptools.setup()
+"""
+
+
 class Images(NamedTuple):
     """The stand-in twice: as it is, and with compiler and headers in it."""
 
@@ -140,9 +151,9 @@ class Work:
         self.root, self.image, self.store = root, image, root / "store"
         self.env: dict[str, str] = {}
 
-    def local(self, contents: dict[str, str]) -> None:
+    def local(self, contents: dict[str, str], project: str = "local") -> None:
         for name, text in contents.items():
-            path = self.root / "app" / name
+            path = self.root / project / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
 
@@ -162,10 +173,8 @@ class Work:
             (self.root / "links" / filename).write_bytes(source)
             digest = hashlib.sha256(source).hexdigest()
             sources = (locks.LockedSource("fromsource-lamina-test", "1.0", filename, digest, len(source)),)
-        about = metadata_digest("local-lamina-test", (), "", ())
-        local = tuple(
-            locks.LockedLocal(path, "local-lamina-test", about) for path in requirements if path.startswith("./")
-        )
+        names = [(path, f"{path[2:]}-lamina-test") for path in requirements if path.startswith("./")]
+        local = tuple(locks.LockedLocal(path, name, metadata_digest(name, (), "", ())) for path, name in names)
         recipe = recipes.load(path)
         (target,) = recipes.targets(recipe)
         inputs = locks.inputs_digest(recipe, target)
@@ -208,7 +217,8 @@ def made(tmp_path_factory: pytest.TempPathFactory, images: Images) -> tuple[Work
     """A local project and a source distribution, built with packages of the image; the manifest, what was said."""
     work = Work(tmp_path_factory.mktemp("native"), images.bare)
     work.local(files("local", YAML, "yaml"))
-    work.order("./app", "fromsource-lamina-test", source=sdist("fromsource", YAML, "yaml"), packages=PACKAGES)
+    work.local({**files("more", PLAIN), "setup.py": ALONE}, "more")
+    work.order("./local", "./more", "fromsource-lamina-test", source=SOURCE, packages=PACKAGES)
     done = work.run()
     [told] = json.loads(done.stdout)
     return work, told["manifest"], done.stderr
@@ -220,14 +230,17 @@ def test_native_code_and_a_source_distribution_become_wheels_in_the_stand_in(
     work, manifest, said = made
     assert [line for line in said.splitlines() if "building" in line or "installing" in line] == [
         f"installing {', '.join(PACKAGES)}",
-        f"building ./app in {images.bare}",
+        f"building ./local in {images.bare}",
+        f"building ./more in {images.bare}",
         f"building fromsource_lamina_test-1.0.tar.gz in {images.bare}",
     ]
     assert said.count("starting a container") == 1
     wheels = {package["name"]: package["wheel"] for package in manifest["packages"]}
-    assert set(wheels) == {"local-lamina-test", "fromsource-lamina-test"}
+    assert set(wheels) == {"local-lamina-test", "more-lamina-test", "fromsource-lamina-test"}
     for wheel in wheels.values():
-        assert wheel.partition("-1.0-")[2] == "cp311-cp311-manylinux2014_x86_64.manylinux_2_17_x86_64.whl"
+        assert wheel.partition("-1.0-")[2].startswith("cp311-cp311-manylinux"), wheel
+    yaml = "local_lamina_test-1.0-cp311-cp311-manylinux2014_x86_64.manylinux_2_17_x86_64.whl"
+    assert wheels["local-lamina-test"] == yaml
     libraries = [name for name in work.names() if "libyaml" in name]
     assert [name.split("/")[1] for name in libraries] == ["fromsource_lamina_test.libs", "local_lamina_test.libs"]
     assert manifest["findings"] == []
@@ -238,7 +251,8 @@ def test_the_layer_of_the_stand_in_loads_in_the_targets_interpreter_here(
 ) -> None:
     work, _, _ = made
     shutil.unpack_archive(work.root / "dist" / f"{NAME}.zip", tmp_path)
-    script = "import local, fromsource; print(local.told(), fromsource.told()); print(open('/proc/self/maps').read())"
+    script = "import local, more, fromsource; assert more.told() == 42; print(local.told(), fromsource.told())"
+    script += "; print(open('/proc/self/maps').read())"
     done = subprocess.run(
         [python311, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(tmp_path / 'python')!r}); {script}"],
         capture_output=True,
@@ -283,7 +297,8 @@ def test_other_folders_and_another_container_of_the_stand_in_give_the_same_bytes
     _, manifest, _ = made
     other = Work(tmp_path / "somewhere" / "else", images.ready)
     other.local(files("local", YAML, "yaml"))
-    other.order("./app", "fromsource-lamina-test", source=sdist("fromsource", YAML, "yaml"))
+    other.local({**files("more", PLAIN), "setup.py": ALONE}, "more")
+    other.order("./local", "./more", "fromsource-lamina-test", source=SOURCE)
     again = other.manifest(TZ="Asia/Kathmandu")
     assert [(one["wheel"], one["sha256"]) for one in again["packages"]] == [
         (one["wheel"], one["sha256"]) for one in manifest["packages"]
@@ -298,11 +313,11 @@ def test_other_folders_and_another_container_of_the_stand_in_give_the_same_bytes
 def test_a_symbol_that_is_too_new_for_the_target_is_refused_in_the_stand_in(images: Images, tmp_path: Path) -> None:
     work = Work(tmp_path, images.ready)
     work.local(files("local", NEW))
-    work.order("./app")
+    work.order("./local")
     said = work.run(3).stderr
     wheel = "local_lamina_test-1.0-cp311-cp311-manylinux_2_36_x86_64.whl"
     needs = "which needs glibc 2.36; cp311-manylinux_2_26_x86_64 has 2.26"
-    assert f"error: ./app: builds to {wheel}, {needs}\n" in said
+    assert f"error: ./local: builds to {wheel}, {needs}\n" in said
     assert not (tmp_path / "dist" / f"{NAME}.zip").exists()
 
 
@@ -317,9 +332,9 @@ def test_a_wheel_of_another_project_is_refused_in_the_stand_in(images: Images, t
 def test_what_cannot_be_built_in_the_stand_in_says_why(images: Images, tmp_path: Path) -> None:
     work = Work(tmp_path, images.bare)
     work.local(files("local", PLAIN))
-    work.order("./app")
+    work.order("./local")
     said = work.run(3).stderr
-    assert "error: ./app: cannot be built:\n" in said
+    assert "error: ./local: cannot be built:\n" in said
     assert "No such file or directory: 'x86_64-linux-gnu-gcc'\n" in said
     assert "system-packages of the recipe's [builder]" in said
     assert containers(images.bare) == []
@@ -329,7 +344,7 @@ def test_a_build_in_the_stand_in_reaches_no_network(images: Images, tmp_path: Pa
     work = Work(tmp_path, images.bare)
     work.local(files("local", PLAIN))
     work.local({"setup.py": "import socket\nsocket.create_connection(('192.0.2.1', 80), 5)\n"})
-    work.order("./app")
+    work.order("./local")
     assert "OSError: [Errno 101] Network is unreachable\n" in work.run(3).stderr
 
 
@@ -337,13 +352,13 @@ def test_an_interrupt_leaves_no_container_of_the_stand_in(images: Images, tmp_pa
     work = Work(tmp_path, images.bare)
     work.local(files("local", PLAIN))
     work.local({"setup.py": "import time\ntime.sleep(600)\n"})
-    work.order("./app")
+    work.order("./local")
     with subprocess.Popen(
         work.command, cwd=work.root, env=work.environment, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stderr is not None
         for line in process.stderr:
-            if line.startswith("building ./app"):
+            if line.startswith("building ./local"):
                 break
         assert len(containers(images.bare)) == 1
         time.sleep(1)

@@ -24,11 +24,12 @@ import msgspec
 
 import lamina
 from lamina.built import Built
-from lamina.errors import IntegrityError, RecipeError, ResolutionError, StaleLockError
+from lamina.errors import IntegrityError, ResolutionError, StaleLockError
+from lamina.local.checks import check_names, differences, folder_of
 from lamina.local.sources import digest
-from lamina.lock import LockedLocal, LockedWheel, canonical
+from lamina.lock import LockedWheel, canonical
 from lamina.recipe import targets
-from lamina.recipe.spelling import is_local, local_project, requirement_name
+from lamina.recipe.spelling import is_local, local_project
 
 if TYPE_CHECKING:
     from lamina.index import Indexes
@@ -95,9 +96,9 @@ class Workshop:
     def _all(self, paths: Sequence[str], target: Target, inside: Inside | None) -> Mapping[str, Built]:
         key = target.name if inside is not None else ""
         if key not in self._built:
-            folders = [self._folder(path) for path in paths]
+            folders = [folder_of(self.project, path) for path in paths]
             found = {path: self._one(path, folder, inside) for path, folder in zip(paths, folders, strict=True)}
-            self._check_names(found)
+            check_names(self.project, self.recipe, found)
             for path, one in found.items():
                 self._again[one.wheel.sha256] = partial(self._local_again, path, target)
             self._built[key] = found
@@ -154,7 +155,7 @@ class Workshop:
         if not paths:
             return {}
         built = self._all(paths, order.target, inside)
-        stale = [*_differences(order.lock.local, built)]
+        stale = [*differences(order.lock.local, built)]
         if not stale and not self._agreed(order, built):
             from lamina.local.agree import disagreements
 
@@ -205,22 +206,6 @@ class Workshop:
             return {**places, **(inner(others) if others else {})}
 
         return fetch
-
-    def _folder(self, path: str) -> Path:
-        where = f"{self.project.where}: requirements: {path}"
-        folder = self.project.root / path
-        if not folder.is_dir():
-            what = "a file, not a folder" if folder.exists() else "there is no such folder"
-            hint = "Paths start from the project's root, which is the folder that holds recipes/."
-            if path.endswith(".whl"):
-                hint = "Put the wheel into a folder that find-links names, and require it by its name."
-            raise RecipeError(f"{where}: {what}", hint=hint)
-        if not folder.resolve().is_relative_to(self.project.root.resolve()):
-            raise RecipeError(f"{where}: leads out of the project", hint="Put the project itself there, not a link.")
-        if not any((folder / name).is_file() for name in ("pyproject.toml", "setup.py")):
-            hint = "Give the folder that holds pyproject.toml or setup.py."
-            raise RecipeError(f"{where}: no Python project: has neither pyproject.toml nor setup.py", hint=hint)
-        return folder
 
     def _one(self, path: str, folder: Path, inside: Inside | None) -> Built:
         content = digest(folder)
@@ -318,42 +303,6 @@ class Workshop:
     def _agreed(self, order: Order, built: Mapping[str, Built]) -> bool:
         """Whether these wheels were found to go together before; remembered, since it takes ``packaging`` to tell."""
         return self._agreement(order, built).exists()
-
-    def _check_names(self, found: Mapping[str, Built]) -> None:
-        """Hold the names, which only a build tells, against each other and against the rest of the recipe."""
-        recipe, first = self.recipe, dict[str, str]()
-        stated = {requirement_name(text): "requirements" for text in recipe.requirements if not is_local(text)}
-        stated |= {canonical(omit.name): "omit" for omit in recipe.omit}
-        stated |= {canonical(name): "provided" for name in recipe.provided}
-        for path, built in found.items():
-            name, where = built.wheel.name, f"{self.project.where}: requirements: {path}"
-            if first.setdefault(name, path) != path:
-                raise RecipeError(f"{where}: is called {name}, as {first[name]} is", hint="Require one of the two.")
-            if name in stated:
-                message = f"{where}: is called {name}, which {stated[name]} names too"
-                raise RecipeError(message, hint="A local project takes the place of every package of its name.")
-        for path, built in found.items():
-            for name in built.siblings:
-                if name not in first:
-                    message = f"{self.project.where}: requirements: {path}: needs {name} of its workspace"
-                    hint = (
-                        f'Require the folder of {name} as well, as "./packages/{name}"; else an index would be asked.'
-                    )
-                    raise RecipeError(message, hint=hint)
-
-
-def _differences(locked: Sequence[LockedLocal], built: Mapping[str, Built]) -> list[str]:
-    """What the lock states otherwise of the local projects."""
-    before, lines = {one.path: one for one in locked}, []
-    for path, one in built.items():
-        known = before.get(path)
-        if known is None:
-            lines.append(f"does not know {path}")
-        elif known.name != one.wheel.name:
-            lines.append(f"{path} is called {one.wheel.name} now, was {known.name}")
-        elif known.metadata != one.metadata:
-            lines.append(f"{path} states other dependencies, extras or Pythons than when it was locked")
-    return lines
 
 
 def _decoded(content: bytes | None) -> Built | None:
