@@ -21,6 +21,7 @@ from lamina import taken
 from lamina.audit.model import Artefact
 from lamina.emit import zip as zips
 from lamina.errors import IntegrityError
+from lamina.findings import Finding
 from lamina.lock import LockedWheel, canonical
 from lamina.overlay import Generated, read_overlay
 from lamina.part.library import SUFFIXES, Fetch, data_path, ensure, load_facts, load_index, part_key
@@ -114,6 +115,13 @@ class Planner:
 
         parts, said = self.decisions()
         return layer_artefact(self.order, self.overlay, parts, said)
+
+    def composing_findings(self) -> tuple[Finding, ...]:
+        """What putting the layer together found, whatever it stands in."""
+        from lamina.planning import composing_findings
+
+        parts, said = self.decisions()
+        return composing_findings(self.order, self.overlay, parts, said)
 
     def write(self, plan: Plan, path: Path) -> Plan:
         """Write the zip to ``path`` and return the plan with its digest.

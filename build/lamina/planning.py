@@ -74,6 +74,17 @@ def layer_artefact(
     return artefact_of(order.name, parts, _assembled(order, overlay, parts, decisions, b""))
 
 
+def composing_findings(
+    order: Order,
+    overlay: Sequence[Generated],
+    parts: Sequence[tuple[Index, Facts]],
+    decisions: Sequence[Sequence[Decision]],
+) -> tuple[Finding, ...]:
+    """What putting the layer together found, whatever it stands in: conflicts, and metadata that is gone."""
+    layer = _assembled(order, overlay, parts, decisions, b"")
+    return (*layer.findings, *check_metadata(parts, decisions))
+
+
 def _assembled(
     order: Order,
     overlay: Sequence[Generated],

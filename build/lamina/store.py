@@ -30,6 +30,7 @@ KINDS: Mapping[str, str] = {
     "plans": "remembered layers",
     "memos": "recipes and local projects known to be valid",
     "stages": "artefacts unpacked for proofs",
+    "layers": "layers of images",
     "pages": "what indexes offered, for --offline",
     "partial": "downloads to be resumed",
     "tmp": "unfinished work",
@@ -97,9 +98,7 @@ class Store:
         folder = self.root / "tmp"
         beside = folder / f"{target.name}.{os.getpid()}.{os.urandom(4).hex()}"
         try:
-            if not folder.is_dir():
-                folder.mkdir(parents=True, exist_ok=True)
-                self.root.joinpath(_TAG).write_text(_TAG_TEXT, encoding="utf-8")
+            self._prepare(folder)
             yield beside
             target.parent.mkdir(parents=True, exist_ok=True)
             replace(beside, target)
@@ -126,6 +125,16 @@ class Store:
             except BaseException:
                 shutil.rmtree(beside, ignore_errors=True)
                 raise
+
+    @contextlib.contextmanager
+    def workplace(self) -> Iterator[Path]:
+        """A folder for unfinished work, gone when the block ends; one of a killed process is swept like its files."""
+        from tempfile import TemporaryDirectory
+
+        folder = self.root / "tmp"
+        self._prepare(folder)
+        with TemporaryDirectory(prefix="work-", dir=folder, ignore_cleanup_errors=True) as name:
+            yield Path(name)
 
     def save(self, target: Path, content: bytes) -> None:
         """Put an entry there together with its digest, so that :meth:`load` notices damage."""
@@ -223,6 +232,11 @@ class Store:
         for kind in (*KINDS, "locks"):
             shutil.rmtree(self.root / kind, ignore_errors=True)
         return before - sum(row.bytes for row in self.usage())
+
+    def _prepare(self, folder: Path) -> None:
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+            self.root.joinpath(_TAG).write_text(_TAG_TEXT, encoding="utf-8")
 
     def _is_own(self) -> bool:
         try:

@@ -70,7 +70,7 @@ def check_zip(artefact: str, zipped: int, entries: int, quotas: Quotas) -> Itera
 def check_artefact(artefact: Artefact, quotas: Quotas) -> Iterator[Finding]:
     """What one zip means for its upload, and one image for its own quota."""
     if artefact.kind == "image":
-        yield from _check_image(artefact, quotas)
+        yield from check_image(artefact.name, artefact.unzipped, quotas)
     elif artefact.zipped is not None and artefact.kind != "wheel":
         entries = sum(item.kind != "folder" for item in artefact.items)
         yield from check_zip(artefact.name, artefact.zipped, entries, quotas)
@@ -96,12 +96,13 @@ def check_stack(artefacts: Sequence[Artefact], budget: Budget, quotas: Quotas) -
         yield from check_size(first.name, first.unzipped, shares, budget, first.name)
 
 
-def _check_image(image: Artefact, quotas: Quotas) -> Iterator[Finding]:
-    if image.unzipped > quotas.image:
+def check_image(image: str, uncompressed: int, quotas: Quotas) -> Iterator[Finding]:
+    """``over-budget`` for an image that has more bytes, uncompressed, than Lambda takes."""
+    if uncompressed > quotas.image:
         yield make(
             "over-budget",
-            image.name,
-            f"{image.unzipped:,} bytes uncompressed: {image.unzipped - quotas.image:,} more than the "
+            image,
+            f"{uncompressed:,} bytes uncompressed: {uncompressed - quotas.image:,} more than the "
             f"{quotas.image:,} that Lambda takes of an image",
             "Leave out what the function never imports, or models that can be loaded from S3 or EFS.",
         )

@@ -20,9 +20,16 @@ from lamina.target import Target
 
 
 def check(
-    artefacts: Sequence[Artefact], target: Target, *, provided: Sequence[str] = (), built: bool = False
+    artefacts: Sequence[Artefact],
+    target: Target,
+    *,
+    provided: Sequence[str] = (),
+    built: bool = False,
+    last: int | None = None,
 ) -> tuple[tuple[Finding, ...], ...]:
     """The findings on each artefact, in the order of ``artefacts``, which stand together in one function.
+
+    With ``last`` only the last so many are judged, beside the others.
 
     ``provided`` are packages that the runtime has beside those that every one has. Of a layer that is being ``built``,
     :func:`lamina.audit.metadata.check_metadata` tells what metadata is gone; it knows why.
@@ -44,4 +51,4 @@ def check(
         if not built:
             yield from check_stripped(artefact, modules)
 
-    return tuple(tuple(of(artefact)) for artefact in artefacts)
+    return tuple(tuple(of(artefact)) for artefact in artefacts[-last if last else 0 :])

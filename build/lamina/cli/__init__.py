@@ -18,6 +18,7 @@ COMMANDS = {
     "cache": "Show or empty the store of wheels and parts.",
     "diff": "Explain how two artefacts differ.",
     "explain": "Tell what a layer leaves out, what it keeps, and why.",
+    "image": "Build container images of recipes, without an engine.",
     "invoke": "Call the function that was built, as Lambda would.",
     "lock": "Resolve recipes to exact wheels for their targets.",
     "prove": "Run what was built, in a CPython of the target.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -31,8 +32,35 @@ class Proof(msgspec.Struct, frozen=True):
     detail: str
 
 
+class ImageLayer(msgspec.Struct, frozen=True):
+    """One layer of an image: its blob's digest and size in bytes, the digest of its tar, and what it holds."""
+
+    digest: str
+    diff_id: str
+    size: int
+    what: str
+
+
+class ImageFacts(msgspec.Struct, frozen=True):
+    """What an image is: ``digest`` is its manifest's, ``base`` and ``base_digest`` name what it stands on.
+
+    ``format`` is that of its manifest. ``base`` is empty where it is a file of this machine.
+    """
+
+    digest: str
+    format: Literal["oci", "docker"]
+    base: str
+    base_digest: str
+    layers: tuple[ImageLayer, ...]
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What stands beside the artefact. After a failed build ``sha256`` and ``code_sha256`` are null."""
+    """What stands beside the artefact. After a failed build ``sha256`` and ``code_sha256`` are null.
+
+    Only an image has ``image``: with it, ``sha256`` is the archive's, and ``code_sha256`` the hexadecimal digest of the
+    image's manifest, since that is what Lambda states of images (hashicorp/terraform-provider-aws#36943);
+    ``unzipped_bytes`` is the size of all its layers before compression, ``entries`` counts the files that lamina adds.
+    """
 
     name: str
     target: str
@@ -49,6 +77,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     recipe_sha256: str
     lock_sha256: str
     lamina_version: str
+    image: ImageFacts | msgspec.UnsetType = msgspec.UNSET
 
 
 def code_sha256(sha256: str) -> str:

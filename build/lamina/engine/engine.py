@@ -24,6 +24,7 @@ LABEL = "lamina.sandbox"
 
 #: What works without an engine.
 ELSEWHERE = "Build and audit need none; lamina prove without --in runs on this machine, where that is Linux."
+_SPACE = "See whether it has space left, and what its log says; without an engine: lamina image, and skopeo copy."
 #: How images spell architectures: https://github.com/opencontainers/image-spec/blob/main/config.md#properties.
 IMAGE_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -240,6 +241,40 @@ class Engine:
             raise FileNotFoundError(path) from error
         except (DockerException, OSError) as error:
             raise self._refused(error) from error
+
+    def load(self, archive: Iterator[bytes]) -> None:
+        """Take the images of an archive as ``docker save`` writes it, in pieces.
+
+        Raises:
+            MissingToolError: the engine refuses.
+        """
+        from docker.errors import DockerException
+
+        try:
+            for told_so in self._client.api.load_image(archive):
+                if "error" in told_so:
+                    raise MissingToolError(
+                        f"the engine at {self.host} does not load the image: {told_so['error']}", hint=_SPACE
+                    )
+        except (DockerException, OSError) as error:
+            raise MissingToolError(
+                f"the engine at {self.host} does not load the image: {told(error)}", hint=_SPACE
+            ) from error
+
+    def save(self, name: str) -> Iterator[bytes]:
+        """An image that the engine has, as an archive, in pieces.
+
+        Raises:
+            MissingToolError: the engine refuses.
+        """
+        from docker.errors import DockerException
+
+        try:
+            yield from self._client.api.get_image(name)
+        except (DockerException, OSError) as error:
+            raise MissingToolError(
+                f"the engine at {self.host} does not give {name}: {told(error)}", hint=_SPACE
+            ) from error
 
     def network_mode(self) -> str:
         """The network for what may have one: the engine's usual one, or the machine's where the engine has no other."""

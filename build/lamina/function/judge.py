@@ -31,7 +31,8 @@ def _judged(
     yield from pack.findings
     artefact = artefact_of(name, pack)
     stack = (*layers, artefact)
-    yield from check(stack, target, provided=provided)[-1]
+    [found] = check(stack, target, provided=provided, last=1)
+    yield from found
     root = ROOTS["function"]
     contents = {root + file.path: file.content for file in pack.files}
     yield from check_handler(function.handler, Modules(stack, target, provided), contents.get)

@@ -58,8 +58,8 @@ class _Listed(NamedTuple):
     owner: str
 
 
-def pack(root: Path, sources: Sequence[Source]) -> Pack:
-    """Read what the sources of a recipe in the project at ``root`` bring.
+def pack(root: Path, sources: Sequence[Source], most: int | None = None) -> Pack:
+    """Read what the sources of a recipe in the project at ``root`` bring; ``most`` bytes, or what Lambda takes of zips.
 
     Raises:
         UsageError: a source that is not there; a link, or something that is no file, since what it would become differs
@@ -67,7 +67,7 @@ def pack(root: Path, sources: Sequence[Source]) -> Pack:
         OSError: a file or folder cannot be read.
     """
     listed = [file for source in sources for file in _listed(root, source)]
-    total, most = sum({file.path: file.size for file in listed}.values()), quotas().unzipped
+    total, most = sum({file.path: file.size for file in listed}.values()), most or quotas().unzipped
     if total > most:
         largest = max(listed, key=lambda file: file.size)
         raise UsageError(

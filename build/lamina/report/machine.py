@@ -26,10 +26,24 @@ class FunctionBuild(msgspec.Struct, frozen=True):
     withheld: bool = False
 
 
+class ImageBuild(msgspec.Struct, frozen=True):
+    """``lamina image``: one target. ``artefact`` is the archive's path, null where a finding forbade one.
+
+    ``loaded`` is the name under which a running engine has it, empty where it was not handed to one.
+    """
+
+    artefact: str | None
+    warm: bool
+    notes: tuple[str, ...]
+    manifest: Manifest
+    loaded: str = ""
+
+
 class Build(msgspec.Struct, frozen=True):
     """``lamina build``: one target. ``artefact`` is the zip's path, null where a finding forbade one.
 
-    ``function`` is null where the recipe's artefacts name none.
+    ``function`` and ``image`` are null where the recipe's artefacts name none. Where they name nothing but an image,
+    ``artefact`` and ``manifest`` are the image's.
     """
 
     artefact: str | None
@@ -38,6 +52,7 @@ class Build(msgspec.Struct, frozen=True):
     manifest: Manifest
     savings: tuple[Saving, ...] = ()
     function: FunctionBuild | None = None
+    image: ImageBuild | None = None
 
 
 class Placed(Finding, frozen=True):
@@ -169,6 +184,7 @@ def schema() -> dict[str, Any]:
 
     types = {
         "build": list[Build],
+        "image": list[ImageBuild],
         "audit": Audit,
         "prove": list[Proven],
         "invoke": list[Trial],

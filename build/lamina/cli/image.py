@@ -1,0 +1,140 @@
+"""``lamina image``."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lamina.cli import common
+from lamina.project import Order, order
+
+if TYPE_CHECKING:
+    from lamina.image.build import Built, Format, Means
+    from lamina.part.library import Fetch
+    from lamina.progress import Progress
+    from lamina.report.machine import ImageBuild
+    from lamina.store import Store
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  lamina image sklearn
+  lamina image sklearn --target cp311-manylinux2014_x86_64 --base oci-archive:base.tar
+  lamina image sklearn --push registry.example/models/sklearn:2026-11
+  lamina image sklearn --load
+  lamina image sklearn --format docker --output images"""
+)
+@common.recipes_argument
+@common.all_option
+@common.target_option
+@click.option(
+    "--base",
+    metavar="IMAGE",
+    help="Instead of the recipe's base: a reference, oci:FOLDER, oci-archive:FILE, docker-archive:FILE, "
+    "docker-daemon:NAME:TAG.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["oci", "docker"]),
+    default="oci",
+    help="An OCI archive, or Docker's own: what docker load takes, pushed as schema 2.",
+)
+@click.option("--load", "loading", is_flag=True, help="Hand the image to the running engine, as NAME:TARGET.")
+@common.offline_option
+@common.links_option
+@click.option("--output", type=click.Path(file_okay=False), metavar="FOLDER", help="Instead of dist/ of the project.")
+@common.json_option
+@click.option("--quiet", is_flag=True, help="No progress on stderr.")
+def command(  # noqa: PLR0913 - one argument an option
+    recipes: tuple[str, ...],
+    wanted: tuple[str, ...],
+    base: str | None,
+    form: Format,
+    links: tuple[str, ...],
+    output: str | None,
+    *,
+    everything: bool,
+    loading: bool,
+    offline: bool,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Build container images of recipes: a base, their dependencies, their function, each a layer of its own.
+
+    Leaves <name>-<target>.oci.tar in dist/, with its manifest (.oci.json); no engine is needed. The base is the
+    recipe's, LAMINA_BASE_IMAGE's or AWS's own. A finding that is an error leaves no archive, only the manifest as the
+    report, and exit code 1.
+    """
+    from lamina.report import machine
+
+    store = common.open_store()
+    progress = common.TerminalProgress(quiet=quiet)
+    failed = False
+    outcomes = []
+    try:
+        for project, recipe, targets in common.chosen(recipes, wanted, store, everything=everything, output=output):
+            workshop = common.workshop(project, recipe, links, store, progress, offline=offline)
+            fetch = workshop.fetch(common.fetcher(project, recipe, links, store, progress, offline=offline))
+            means = means_of(store, fetch, progress, offline=offline)._replace(base=base, format=form)
+            for target in targets:
+                built = build(workshop.fulfil(order(project, recipe, target)), means)
+                loaded = loading and built.artefact is not None
+                if loaded:
+                    from lamina.image.load import load
+
+                    load(built, os.environ, progress)
+                failed = failed or built.artefact is None
+                outcomes.append(machined(built, loaded=loaded))
+                if not as_json:
+                    show(built, loaded=loaded)
+                common.annotate(f"{built.order.name}-image", built.manifest.findings)
+    finally:
+        progress.close()
+    if as_json:
+        click.echo(machine.render(outcomes))
+    return 1 if failed else 0
+
+
+def means_of(store: Store, fetch: Fetch, progress: Progress, *, offline: bool) -> Means:
+    """What making an image needs of this machine."""
+    from lamina.image.build import Means
+
+    return Means(store, fetch, os.environ, dt.datetime.now(dt.UTC).date(), progress, offline)
+
+
+def build(ordered: Order, means: Means) -> Built:
+    """Make the image of one order."""
+    from lamina.image.build import build as build_image
+
+    return build_image(ordered, means)
+
+
+def machined(built: Built, *, loaded: bool = False) -> ImageBuild:
+    """The outcome as ``--json`` tells it."""
+    from lamina.report.machine import ImageBuild
+
+    return ImageBuild(_shown(built), built.warm, built.notes, built.manifest, built.tag if loaded else "")
+
+
+def show(built: Built, *, loaded: bool = False) -> None:
+    """Print the outcome."""
+    from lamina.report.image import image_lines, image_publish_lines
+
+    shown = _shown(built)
+    for line in image_lines(built.manifest, shown, warm=built.warm, notes=built.notes, paint=common.paint):
+        click.echo(line)
+    if loaded:
+        click.echo(f"  loaded as {built.tag}")
+    if shown is not None:
+        for line in image_publish_lines(built.manifest, Path(shown).as_posix(), built.order.recipe.function):
+            click.echo(line)
+
+
+def _shown(built: Built) -> str | None:
+    return None if built.artefact is None else built.order.project.shown(built.artefact)
