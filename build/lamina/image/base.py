@@ -96,6 +96,10 @@ def open_base(
     reference: str, target: Target, *, store: Store, env: Mapping[str, str], offline: bool, progress: Progress
 ) -> Image:
     """The image that a reference names, as skopeo would take it."""
+    if reference.startswith("docker-daemon:"):
+        from lamina.image.daemon import engine_image
+
+        return engine_image(reference.removeprefix("docker-daemon:"), target, store=store, env=env, progress=progress)
     return _Folder(Path(reference.removeprefix("oci:")), reference)
 
 
