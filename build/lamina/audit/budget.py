@@ -37,7 +37,8 @@ def check_size(
             "over-budget",
             artefact,
             f"{sum_of}: {total - limit:,} more than the budget of {limit:,}",
-            "Drop what the function never imports, require fewer packages, or ship an image instead of a layer.",
+            "Drop what the function never imports, require fewer packages, or ship an image instead of a layer: "
+            "lamina image makes one.",
         )
     elif total > budget.warn:
         yield make(

@@ -20,6 +20,7 @@ from lamina.report.text import (
     build_lines,
     function_lines,
     function_publish_lines,
+    image_offer,
     package_table,
     publish_lines,
     saving_lines,
@@ -28,6 +29,11 @@ from lamina.runtimes import quotas
 
 if TYPE_CHECKING:
     from lamina.function.build import FunctionBuilt
+    from lamina.image.build import Built as Imaged
+    from lamina.part.library import Fetch
+    from lamina.progress import Progress
+    from lamina.project import Order
+    from lamina.store import Store
 
 
 @click.command(
@@ -63,8 +69,9 @@ def command(  # noqa: PLR0913 - one argument an option
     """Build the layers of recipes from their locks.
 
     Leaves <name>-<target>.zip in dist/, with its manifest (.json), bill of materials (.cdx.json) and licence notices
-    (.notices.txt); and where the recipe's artefacts name a function, <name>-<target>-function.zip with its manifest. A
-    finding that is an error leaves no zip, only the manifest as the report, and exit code 1.
+    (.notices.txt); and where the recipe's artefacts name a function, <name>-<target>-function.zip with its manifest.
+    Where they name an image, it makes what lamina image does, and where they name nothing else, only that. A finding
+    that is an error leaves no zip, only the manifest as the report, and exit code 1.
     """
     store = common.open_store()
     progress = common.TerminalProgress(quiet=quiet)
@@ -80,6 +87,11 @@ def command(  # noqa: PLR0913 - one argument an option
             here = proofs.provable(targets, recipe.name, asked=bool(wanted)) if proofs is not None else []
             for target in targets:
                 ordered = workshop.fulfil(order(project, recipe, target))
+                imaged = _imaged(ordered, store, fetch, progress, offline=offline, show=not as_json)
+                failed = failed or (imaged is not None and imaged.artefact is None)
+                if imaged is not None and set(recipe.artefacts) == {"image"}:
+                    outcomes.append(_machine_image(imaged))
+                    continue
                 built = build(ordered, store=store, fetch=fetch, take=take, today=today, progress=progress)
                 artefact = None if built.artefact is None else project.shown(built.artefact)
                 failed = failed or built.failed
@@ -94,7 +106,7 @@ def command(  # noqa: PLR0913 - one argument an option
                     failed = failed or not proven.passed
                     built = _reread(built)
                 if as_json:
-                    outcomes.append(_machine(built, artefact))
+                    outcomes.append(_machine(built, artefact, imaged))
                 common.annotate(ordered.name, built.manifest.findings)
                 if built.function is not None:
                     common.annotate(f"{ordered.name}-function", built.function.manifest.findings)
@@ -122,11 +134,38 @@ def _reread(built: Built) -> Built:
     return built._replace(manifest=manifest, function=function)
 
 
-def _machine(built: Built, artefact: str | None) -> machine.Build:
+def _images() -> ModuleType:
+    """The command that makes images, which a build of layers does not pay for."""
+    from lamina.cli import image
+
+    return image
+
+
+def _imaged(
+    ordered: Order, store: Store, fetch: Fetch, progress: Progress, *, offline: bool, show: bool
+) -> Imaged | None:
+    """The image of an order, where the recipe's artefacts name one."""
+    if "image" not in ordered.recipe.artefacts:
+        return None
+    images = _images()
+    imaged: Imaged = images.build(ordered, images.means_of(store, fetch, progress, offline=offline))
+    if show:
+        images.show(imaged)
+    return imaged
+
+
+def _machine_image(imaged: Imaged) -> machine.Build:
+    """An image alone."""
+    told = _images().machined(imaged)
+    return machine.Build(told.artefact, told.warm, told.notes, told.manifest)
+
+
+def _machine(built: Built, artefact: str | None, imaged: Imaged | None) -> machine.Build:
     function = None
     if built.function is not None:
         function = machine.FunctionBuild(_shown(built), built.function.manifest, built.function.withheld)
-    return machine.Build(artefact, built.warm, built.notes, built.manifest, built.savings, function)
+    image = None if imaged is None else _images().machined(imaged)
+    return machine.Build(artefact, built.warm, built.notes, built.manifest, built.savings, function, image)
 
 
 def _shown(built: Built) -> str | None:
@@ -141,7 +180,8 @@ def _print(built: Built, artefact: str | None) -> None:
         click.echo(line)
     if any(finding.code == "over-budget" for finding in built.manifest.findings):
         savings = saving_lines(built.savings) if built.savings else ()
-        for line in (*package_table(built.manifest.packages), *savings):
+        offer = image_offer(built.manifest, quotas())
+        for line in (*package_table(built.manifest.packages), *savings, *offer):
             click.echo(line)
     if artefact is not None:
         shown = Path(artefact).as_posix()

@@ -93,7 +93,6 @@ def command(  # noqa: PLR0913 - one argument an option
                 outcomes.append(machined(built, loaded=loaded))
                 if not as_json:
                     show(built, loaded=loaded)
-                common.annotate(f"{built.order.name}-image", built.manifest.findings)
     finally:
         progress.close()
     if as_json:
@@ -112,7 +111,9 @@ def build(ordered: Order, means: Means) -> Built:
     """Make the image of one order."""
     from lamina.image.build import build as build_image
 
-    return build_image(ordered, means)
+    built = build_image(ordered, means)
+    common.annotate(f"{ordered.name}-image", built.manifest.findings)
+    return built
 
 
 def machined(built: Built, *, loaded: bool = False) -> ImageBuild:

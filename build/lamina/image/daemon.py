@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import re
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -113,7 +115,7 @@ class _Archive:
         saved = self._saved()
         if len(saved.layers) != layers:
             raise self._wrong(f"has {len(saved.layers)} layers, of which its configuration knows {layers}")
-        return self._find(saved.layers[number]).pieces()
+        return _inflated(self._find(saved.layers[number]).pieces(), self._wrong)
 
     def _saved(self) -> _Saved:
         try:
@@ -146,6 +148,25 @@ class _Archive:
 
     def _wrong(self, what: str) -> IntegrityError:
         return IntegrityError(f"{self.name}: what the engine exports {what}", hint=_AGAIN)
+
+
+def _inflated(pieces: Iterator[bytes], wrong: Callable[[str], IntegrityError]) -> Iterator[bytes]:
+    """A layer's tar: engines that store images as registries do (containerd) export what is compressed as it is."""
+    first = next(pieces, b"")
+    if not first.startswith(b"\x1f\x8b"):
+        yield first
+        yield from pieces
+        return
+    inflater = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    try:
+        for piece in itertools.chain((first,), pieces):
+            pending = piece
+            while pending and not inflater.eof:
+                yield inflater.decompress(pending, _CHUNK)
+                pending = inflater.unconsumed_tail
+        yield inflater.flush()
+    except zlib.error as error:
+        raise wrong(f"has a layer that does not inflate: {error}") from error
 
 
 def _config(archive: _Archive, image: str, store: Store) -> bytes:

@@ -73,6 +73,12 @@ def saving_lines(savings: Sequence[Saving]) -> Iterator[str]:
         yield f"                 {saving.how}"
 
 
+def image_offer(manifest: Manifest, quotas: Quotas) -> Iterator[str]:
+    """The command for what takes more than a layer: the same dependencies and function as an image."""
+    yield f"Or ship it as an image, of which Lambda takes {quotas.image:,} bytes:"
+    yield f"  lamina image {manifest.name} --target {manifest.target}"
+
+
 def publish_lines(manifest: Manifest, artefact: str, description: str, quotas: Quotas) -> Iterator[str]:
     """The commands that publish the layer with the AWS CLI, filled in but for the bucket, which is a shell variable."""
     name = f"{manifest.name}-{manifest.target}.zip"

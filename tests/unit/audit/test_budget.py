@@ -31,7 +31,8 @@ def test_near_the_budget() -> None:
 
 
 def test_over_the_budget() -> None:
-    hint = "Drop what the function never imports, require fewer packages, or ship an image instead of a layer."
+    hint = "Drop what the function never imports, require fewer packages, or ship an image instead of a layer: "
+    hint += "lamina image makes one."
     message = "1,000,001 bytes unzipped: 1 more than the budget of 1,000,000"
     assert size(1_000_001) == [Finding("over-budget", "error", ZIP, message, hint)]
     message = (
@@ -85,7 +86,8 @@ def stack(*artefacts: Artefact) -> list[Finding]:
 
 def test_a_stack_is_added_up() -> None:
     assert stack(artefact("a.zip", 300_000), artefact("f.zip", 600_000, "function")) == []
-    hint = "Drop what the function never imports, require fewer packages, or ship an image instead of a layer."
+    hint = "Drop what the function never imports, require fewer packages, or ship an image instead of a layer: "
+    hint += "lamina image makes one."
     message = "1,000,001 bytes unzipped (a.zip 300,000 + b.whl 1 + f.zip 700,000): 1 more than the budget of 1,000,000"
     found = stack(artefact("a.zip", 300_000), artefact("b.whl", 1, "wheel"), artefact("f.zip", 700_000, "function"))
     assert found == [Finding("over-budget", "error", "a.zip", message, hint)]
