@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from lamina.cli import common
-from lamina.project import Order, order
+from lamina.errors import UsageError
+from lamina.project import Order, Project, order
+from lamina.recipe import Recipe
+from lamina.target import Target
 
 if TYPE_CHECKING:
     from lamina.image.build import Built, Format, Means
@@ -46,16 +50,18 @@ Examples:
     help="An OCI archive, or Docker's own: what docker load takes, pushed as schema 2.",
 )
 @click.option("--load", "loading", is_flag=True, help="Hand the image to the running engine, as NAME:TARGET.")
+@click.option("--push", "repository", metavar="REF", help="Bring it into a registry, as NAME[:TAG]; one target.")
 @common.offline_option
 @common.links_option
 @click.option("--output", type=click.Path(file_okay=False), metavar="FOLDER", help="Instead of dist/ of the project.")
 @common.json_option
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
-def command(  # noqa: PLR0913 - one argument an option
+def command(  # noqa: PLR0913, PLR0917 - one argument an option
     recipes: tuple[str, ...],
     wanted: tuple[str, ...],
     base: str | None,
     form: Format,
+    repository: str | None,
     links: tuple[str, ...],
     output: str | None,
     *,
@@ -73,31 +79,45 @@ def command(  # noqa: PLR0913 - one argument an option
     """
     from lamina.report import machine
 
+    if offline and repository is not None:
+        raise UsageError("--offline and --push exclude each other", hint="Give one of the two.")
     store = common.open_store()
     progress = common.TerminalProgress(quiet=quiet)
     failed = False
     outcomes = []
     try:
-        for project, recipe, targets in common.chosen(recipes, wanted, store, everything=everything, output=output):
+        rows = common.chosen(recipes, wanted, store, everything=everything, output=output)
+        _check_one(repository, rows)
+        for project, recipe, targets in rows:
             workshop = common.workshop(project, recipe, links, store, progress, offline=offline)
             fetch = workshop.fetch(common.fetcher(project, recipe, links, store, progress, offline=offline))
             means = means_of(store, fetch, progress, offline=offline)._replace(base=base, format=form)
             for target in targets:
                 built = build(workshop.fulfil(order(project, recipe, target)), means)
-                loaded = loading and built.artefact is not None
-                if loaded:
-                    from lamina.image.load import load
-
-                    load(built, os.environ, progress)
+                handed = _hand_over(built, repository, progress, loading=loading)
                 failed = failed or built.artefact is None
-                outcomes.append(machined(built, loaded=loaded))
+                outcomes.append(machined(built, handed))
                 if not as_json:
-                    show(built, loaded=loaded)
+                    show(built, handed)
     finally:
         progress.close()
     if as_json:
         click.echo(machine.render(outcomes))
     return 1 if failed else 0
+
+
+def _check_one(repository: str | None, rows: Sequence[tuple[Project, Recipe, Sequence[Target]]]) -> None:
+    """Refuse to push several images under one name, before anything is made."""
+    count = sum(len(targets) for _, _, targets in rows)
+    if repository is not None:
+        from lamina.oci.references import parse
+
+        parse(repository)
+        if count > 1:
+            raise UsageError(
+                f"--push {repository}: {count} images would have this name",
+                hint="Name one recipe and, by --target, one of its targets; push each under a name of its own.",
+            )
 
 
 def means_of(store: Store, fetch: Fetch, progress: Progress, *, offline: bool) -> Means:
@@ -116,22 +136,52 @@ def build(ordered: Order, means: Means) -> Built:
     return built
 
 
-def machined(built: Built, *, loaded: bool = False) -> ImageBuild:
+class Handed(NamedTuple):
+    """Where an image went: the name it has in an engine, and that in a registry, with what was sent there in bytes."""
+
+    loaded: str = ""
+    pushed: str = ""
+    sent: int = 0
+
+
+def _hand_over(built: Built, repository: str | None, progress: Progress, *, loading: bool) -> Handed:
+    handed = Handed()
+    if built.artefact is None:
+        return handed
+    if loading:
+        from lamina.image.load import load
+
+        load(built, os.environ, progress)
+        handed = handed._replace(loaded=built.tag)
+    if repository is not None:
+        from lamina.oci.push import Blob, push
+
+        progress.stage(f"pushing to {repository}")
+        image = built.image
+        blobs = [Blob(*blob) for blob in (image.config, *image.layers)]
+        result = push(repository, image.manifest, image.media_type, blobs, os.environ, progress=progress)
+        handed = handed._replace(pushed=repository, sent=sum(blob.size for blob in result.sent))
+    return handed
+
+
+def machined(built: Built, handed: Handed = Handed()) -> ImageBuild:  # noqa: B008 - a value
     """The outcome as ``--json`` tells it."""
     from lamina.report.machine import ImageBuild
 
-    return ImageBuild(_shown(built), built.warm, built.notes, built.manifest, built.tag if loaded else "")
+    return ImageBuild(_shown(built), built.warm, built.notes, built.manifest, handed.loaded, handed.pushed)
 
 
-def show(built: Built, *, loaded: bool = False) -> None:
+def show(built: Built, handed: Handed = Handed()) -> None:  # noqa: B008 - a value
     """Print the outcome."""
     from lamina.report.image import image_lines, image_publish_lines
 
     shown = _shown(built)
     for line in image_lines(built.manifest, shown, warm=built.warm, notes=built.notes, paint=common.paint):
         click.echo(line)
-    if loaded:
-        click.echo(f"  loaded as {built.tag}")
+    if handed.loaded:
+        click.echo(f"  loaded as {handed.loaded}")
+    if handed.pushed:
+        click.echo(f"  pushed as {handed.pushed}: {handed.sent:,} bytes of its blobs were not there yet")
     if shown is not None:
         for line in image_publish_lines(built.manifest, Path(shown).as_posix(), built.order.recipe.function):
             click.echo(line)

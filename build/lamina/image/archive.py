@@ -27,6 +27,7 @@ from lamina.oci.model import (
     Layer,
     Manifest,
 )
+from lamina.oci.references import Reference
 
 _CHUNK = 1024 * 1024
 #: The types of a gzip layer, which is the only kind that both forms have and that Lambda is known to take.
@@ -34,10 +35,11 @@ _GZIP = frozenset({OCI_LAYER, DOCKER_LAYER})
 
 
 class Blob(NamedTuple):
-    """A blob that goes in: its descriptor, and its content in pieces, held against it."""
+    """A blob that goes in: its descriptor, its content in pieces, held against it, the image of a registry it is of."""
 
     descriptor: Descriptor
     pieces: Callable[[], Iterator[bytes]]
+    origin: Reference | None = None
 
 
 class Composed(NamedTuple):
@@ -74,7 +76,7 @@ def compose(
                 hint="Copy it with gzip layers first: skopeo copy --dest-compress-format gzip FROM oci:FOLDER.",
             )
         descriptor = Descriptor(layer_type, given.digest, given.size)
-        below.append(Blob(descriptor, partial(base.blob, given)))
+        below.append(Blob(descriptor, partial(base.blob, given), getattr(base, "reference", None)))
     ours = [
         Blob(Descriptor(layer_type, layer.descriptor.digest, layer.descriptor.size), partial(_pieces, layer))
         for layer in added

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
 
 import lamina
 from lamina.audit.model import Artefact
-from lamina.errors import IntegrityError, UsageError
-from lamina.oci.model import Descriptor, Image, Manifest
+from lamina.errors import IndexAccessError, IntegrityError, MissingToolError, UsageError
+from lamina.oci.model import Image
+from lamina.oci.references import place
 from lamina.progress import Progress
 from lamina.store import Store
 from lamina.target import Target
@@ -77,35 +77,46 @@ def _read(image: Image, progress: Progress) -> Facts:
     return Facts(finish(gathered, "image"), tree.unpacked)
 
 
-class _Folder:
-    """An OCI layout in a folder."""
-
-    def __init__(self, path: Path, name: str) -> None:
-        self._path, self.name = path, name
-        index = msgspec.json.decode((path / "index.json").read_bytes())
-        self.digest = index["manifests"][0]["digest"]
-        self.manifest = msgspec.json.decode((path / "blobs/sha256" / self.digest[7:]).read_bytes(), type=Manifest)
-
-    def blob(self, descriptor: Descriptor) -> Iterator[bytes]:
-        with (self._path / "blobs/sha256" / descriptor.digest[7:]).open("rb") as file:
-            while piece := file.read(1024 * 1024):
-                yield piece
-
-
 def open_base(
     reference: str, target: Target, *, store: Store, env: Mapping[str, str], offline: bool, progress: Progress
 ) -> Image:
-    """The image that a reference names, as skopeo would take it."""
-    if reference.startswith("docker-daemon:"):
-        from lamina.image.daemon import engine_image
+    """The image that a reference names, as skopeo names images.
 
-        return engine_image(reference.removeprefix("docker-daemon:"), target, store=store, env=env, progress=progress)
-    return _Folder(Path(reference.removeprefix("oci:")), reference)
+    One that no registry gives, but a running engine has by that very name, is taken from the engine: a stand-in has
+    only a tag there.
+
+    Raises:
+        IndexAccessError, IntegrityError: it cannot be had, or is not what its digest says.
+        MissingToolError: it is said to be in an engine, and none has it.
+        UsageError: the reference is none, or there is no image for the target's architecture.
+    """
+    where = place(reference)
+    if where.kind == "docker-daemon":
+        return _engine_image(where.name, target, store, env, progress)
+    if where.kind != "registry":
+        from lamina.oci.layouts import open_layout
+
+        return open_layout(where.path, target.architecture, store, name=reference, progress=progress)
+    from lamina.oci.registry import open_image
+
+    try:
+        return open_image(where.name, target.architecture, env, store, offline=offline, progress=progress)
+    except IndexAccessError as error:
+        if reference != where.name:  # docker://, which means a registry
+            raise
+        try:
+            return _engine_image(where.name, target, store, env, progress)
+        except MissingToolError:
+            raise error from None
+
+
+def _engine_image(name: str, target: Target, store: Store, env: Mapping[str, str], progress: Progress) -> Image:
+    from lamina.image.daemon import engine_image
+
+    return engine_image(name, target, store=store, env=env, progress=progress)
 
 
 def public_name(reference: str) -> str:
     """A reference as an image may state it: empty for one that names a file of this machine."""
-    scheme, colon, rest = reference.partition(":")
-    if colon and scheme in {"oci", "oci-archive", "docker-archive"}:
-        return ""
-    return rest.removeprefix("//") if scheme in {"docker", "docker-daemon"} else reference
+    where = place(reference)
+    return where.name if where.kind in {"registry", "docker-daemon"} else ""

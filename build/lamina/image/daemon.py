@@ -17,9 +17,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
-from lamina.artefact.images import Blob, TarBlobs
 from lamina.engine.connect import connect
 from lamina.errors import IntegrityError
+from lamina.oci.blobs import Blob, TarBlobs
 from lamina.oci.model import OCI_CONFIG, OCI_MANIFEST, Descriptor, Layer, Manifest
 from lamina.oci.recompress import recompressed
 from lamina.progress import Progress

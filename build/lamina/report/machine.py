@@ -29,7 +29,8 @@ class FunctionBuild(msgspec.Struct, frozen=True):
 class ImageBuild(msgspec.Struct, frozen=True):
     """``lamina image``: one target. ``artefact`` is the archive's path, null where a finding forbade one.
 
-    ``loaded`` is the name under which a running engine has it, empty where it was not handed to one.
+    ``loaded`` is the name under which a running engine has it, ``pushed`` that in a registry; each empty where it was
+    not handed there.
     """
 
     artefact: str | None
@@ -37,6 +38,7 @@ class ImageBuild(msgspec.Struct, frozen=True):
     notes: tuple[str, ...]
     manifest: Manifest
     loaded: str = ""
+    pushed: str = ""
 
 
 class Build(msgspec.Struct, frozen=True):
