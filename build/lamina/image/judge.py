@@ -48,18 +48,19 @@ def found_in(
         from lamina.audit.check import check
 
         found = check([below(), layer()], order.target, provided=order.recipe.provided, built=True, last=1)
-        return (*planner.composing_findings(), *found[0])
+        return _placed((*planner.composing_findings(), *found[0]), _OPT, (item.path for item in layer().items))
 
     def of_function() -> tuple[Finding, ...]:
         from lamina.function.judge import judge
 
         if function is None or pack is None:
             return ()
-        return judge(order.name, pack, function, [below(), layer()], order.target, order.recipe.provided)
+        found = judge(order.name, pack, function, [below(), layer()], order.target, order.recipe.provided)
+        return _placed(found, _TASK, (file.path for file in pack.files))
 
     return (
-        *_placed(_remembered(store, made_from, of_layer), _OPT),
-        *_placed(_remembered(store, (*made_from, function, pack.sha256 if pack else ""), of_function), _TASK),
+        *_remembered(store, made_from, of_layer),
+        *_remembered(store, (*made_from, function, pack.sha256 if pack else ""), of_function),
     )
 
 
@@ -77,8 +78,13 @@ def _inside(path: str) -> str:
     return path.removeprefix(_OPT) if path.startswith(_OPT) else path.removeprefix(_TASK)
 
 
-def _placed(findings: Iterable[Finding], folder: str) -> list[Finding]:
-    return [msgspec.structs.replace(finding, path=folder + finding.path) for finding in findings]
+def _placed(findings: Iterable[Finding], folder: str, paths: Iterable[str]) -> tuple[Finding, ...]:
+    """Findings with their paths in the image; one whose path is a key of the recipe keeps it."""
+    tops = {path.partition("/")[0] for path in paths}
+    return tuple(
+        msgspec.structs.replace(one, path=folder + one.path) if one.path.partition("/")[0] in tops else one
+        for one in findings
+    )
 
 
 def _remembered(store: Store, made_from: object, judge: Callable[[], tuple[Finding, ...]]) -> tuple[Finding, ...]:
