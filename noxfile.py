@@ -41,6 +41,13 @@ def verify(session: nox.Session) -> None:
 
 
 @nox.session
+def image(session: nox.Session) -> None:
+    """Build container images of recipes: `-- NAME...`, `-- NAME --push REF`; without arguments, sklearn."""
+    session.install(".[docker]")
+    session.run("lamina", "image", *(session.posargs or ["sklearn"]))
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests against the installed package, in up to four workers; arguments go to pytest."""
     session.install(".", *_group("test"))

@@ -12,6 +12,7 @@ from lamina.emit.manifest import Manifest
 from lamina.recipe import Function
 from lamina.recipe.sizes import MIB
 from lamina.report.findings import Paint, table, unpainted
+from lamina.report.text import variables
 
 
 def image_lines(
@@ -57,5 +58,6 @@ def image_publish_lines(manifest: Manifest, artefact: str, function: Function | 
         "--timeout", str(function.timeout),
     ]  # fmt: skip
     yield "To create its function, and to update its code:"
-    yield f'  {shlex.join(create)} --role "$ROLE_ARN" --code ImageUri={uri}'
+    stated = f" --environment {variables(function)}" if function.environment else ""
+    yield f'  {shlex.join(create)} --role "$ROLE_ARN"{stated} --code ImageUri={uri}'
     yield f"  {shlex.join(['aws', 'lambda', 'update-function-code', *name])} --image-uri {uri}"

@@ -119,12 +119,12 @@ def function_publish_lines(manifest: Manifest, artefact: str, function: Function
         key = f"{manifest.name}-{manifest.target}-function.zip"
         yield f'  aws s3 cp {shlex.quote(artefact)} "s3://$BUCKET/{key}"'
         code, again = f'--code "S3Bucket=$BUCKET,S3Key={key}"', f'--s3-bucket "$BUCKET" --s3-key {key}'
-    variables = f" --environment {_variables(function)}" if function.environment else ""
-    yield f'  {shlex.join(create)} --role "$ROLE_ARN" --layers "$LAYER_VERSION_ARN"{variables} {code}'
+    stated = f" --environment {variables(function)}" if function.environment else ""
+    yield f'  {shlex.join(create)} --role "$ROLE_ARN" --layers "$LAYER_VERSION_ARN"{stated} {code}'
     yield f"  {shlex.join(update)} {again}"
 
 
-def _variables(function: Function) -> str:
+def variables(function: Function) -> str:
     """The environment as JSON for a shell, ``'{"Variables": {"KEY": "value", "BUCKET": "'"$BUCKET"'"}}'``."""
     stated = []
     for name, variable in function.environment.items():
