@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -114,6 +115,12 @@ def _engine_image(name: str, target: Target, store: Store, env: Mapping[str, str
     from lamina.image.daemon import engine_image
 
     return engine_image(name, target, store=store, env=env, progress=progress)
+
+
+def below(reference: str, root: Path) -> str:
+    """A recipe's reference; one that names a file does so relative to the project's ``root``."""
+    where = place(reference)
+    return reference if where.kind in {"registry", "docker-daemon"} else f"{where.kind}:{root / where.name}"
 
 
 def public_name(reference: str) -> str:

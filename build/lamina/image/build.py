@@ -97,7 +97,7 @@ def build(order: Order, means: Means) -> Built:
     """
     function, store, target = order.recipe.function, means.store, order.target
     packed = None if function is None else pack(order.project.root, function.source, quotas().image)
-    name = reference(means.base or (order.recipe.image.base if order.recipe.image else None), target, means.env)
+    name = _base(order, means)
     base = bases.open_base(name, target, store=store, env=means.env, offline=means.offline, progress=means.progress)
     planner = Planner(order, store, means.fetch, means.progress)
     plan = planner.recall() or planner.make()
@@ -134,6 +134,14 @@ def tag(order: Order) -> str:
     return f"{order.recipe.name}:{order.target.name}"
 
 
+def _base(order: Order, means: Means) -> str:
+    """The base's reference: the command line's, the recipe's, LAMINA_BASE_IMAGE's, or AWS's own."""
+    stated = order.recipe.image.base if order.recipe.image is not None else None
+    if means.base is None and stated is not None:
+        stated = bases.below(stated, order.project.root)
+    return reference(means.base or stated, order.target, means.env)
+
+
 def _layers(planner: Planner, plan: Plan, packed: Pack | None) -> tuple[tuple[layers.Made, str], ...]:
     made = [(layers.dependencies(planner, plan), "dependencies")]
     if packed is not None:
@@ -146,7 +154,7 @@ def _judge(order: Order, means: Means, parts: _Parts, found: tuple[Finding, ...]
 
     The support of a runtime ends for AWS's image of it as well; another base has its own makers.
     """
-    runtime = check_runtime(order.target, means.today) if is_aws_base(parts.base_name) else ()
+    runtime = check_runtime(order.target, means.today) if is_aws_base(bases.public_name(parts.base_name)) else ()
     over = check_image(f"{stem(order, means.format)}.tar", parts.size, quotas())
     return (*accepted([*found, *runtime], order.recipe.accept), *over)
 
