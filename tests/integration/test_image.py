@@ -308,6 +308,23 @@ def test_push_sends_only_the_layer_that_changed(forged: Project, registry: str) 
         assert found["Digest"] == forged.manifest["image"]["digest"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--push", "127.0.0.1:1/x:y"], "--push 127.0.0.1:1/x:y: 3 images would have this name"),
+        (["--push", "127.0.0.1:1/x:y", "--offline"], "--offline and --push exclude each other"),
+        (["--push", "127.0.0.1:1/X:y"], "'127.0.0.1:1/X:y' names no image: 'X' is no part of a name"),
+    ],
+)
+def test_a_push_that_cannot_be_is_refused_before_anything_is_made(
+    lamina: Callable[..., subprocess.CompletedProcess[str]], project: Path, arguments: list[str], message: str
+) -> None:
+    done = lamina("image", "sklearn", *arguments)
+    assert done.returncode == 2
+    assert f"error: {message}" in done.stderr
+    assert not project.joinpath("dist").exists()
+
+
 def _config_name(archive: Path) -> str:
     content = blobs_of(archive)
     [entry] = json.loads(content["index.json"])["manifests"]

@@ -206,3 +206,19 @@ def test_clears_its_own_folders_only(store: Store) -> None:
     assert store.clear() == 9
     assert files(store) == {"notes.txt"}
     assert {path.name for path in store.root.iterdir()} == {"notes.txt", "CACHEDIR.TAG"}
+
+
+def test_a_workplace_is_gone_when_its_work_ends_well_or_not(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    used = []
+
+    def work(content: str) -> None:
+        with store.workplace() as folder:
+            used.append(folder)
+            folder.joinpath("layer.tar").write_text(content, encoding="ascii")
+
+    work("x")
+    with pytest.raises(UnicodeEncodeError):
+        work("ü")
+    assert [folder.exists() for folder in used] == [False, False]
+    assert store.clear() == 0  # the folder is marked as lamina's
