@@ -124,7 +124,8 @@ def means_of(store: Store, fetch: Fetch, progress: Progress, *, offline: bool) -
     """What making an image needs of this machine."""
     from lamina.image.build import Means
 
-    return Means(store, fetch, os.environ, dt.datetime.now(dt.UTC).date(), progress, offline)
+    take = common.taker(store, progress, offline=offline)
+    return Means(store, fetch, os.environ, dt.datetime.now(dt.UTC).date(), progress, offline, take=take)
 
 
 def build(ordered: Order, means: Means) -> Built:

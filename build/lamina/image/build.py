@@ -34,6 +34,7 @@ from lamina.progress import Progress
 from lamina.project import Order
 from lamina.runtimes import quotas
 from lamina.store import Store
+from lamina.taken import Take
 from lamina.target import is_aws_base
 
 Format = Literal["oci", "docker"]
@@ -69,6 +70,7 @@ class Means(NamedTuple):
     offline: bool = False
     base: str | None = None
     format: Format = "oci"
+    take: Take | None = None
 
 
 class _Parts(NamedTuple):
@@ -99,7 +101,7 @@ def build(order: Order, means: Means) -> Built:
     packed = None if function is None else pack(order.project.root, function.source, quotas().image)
     name = _base(order, means)
     base = bases.open_base(name, target, store=store, env=means.env, offline=means.offline, progress=means.progress)
-    planner = Planner(order, store, means.fetch, means.progress)
+    planner = Planner(order, store, means.fetch, means.progress, means.take)
     plan = planner.recall() or planner.make()
     stated = configs.read(b"".join(base.blob(base.manifest.config)), base.name, len(base.manifest.layers), target)
     about = bases.facts(base, store, target, means.progress)
