@@ -16,7 +16,7 @@ from lamina.report import machine
 
 if TYPE_CHECKING:
     from lamina.prove.run import Result
-    from lamina.prove.session import Means, Place
+    from lamina.prove.session import Kind, Means, Place
     from lamina.prune.model import Decision
     from lamina.target import Target
 
@@ -58,9 +58,11 @@ def command(  # noqa: PLR0913 - one for each option
     AWS's own runtime client among it. Where the kernel allows it, the layer stands read-only at /opt and the function
     at /var/task, and there is no network. What ran, and where, is written into the manifests. Needs Linux of the
     target's architecture, or --in container: the image is the recipe's [image] base, else LAMINA_BASE_IMAGE, else AWS's
-    own. With --network, what runs may use the network, and the proof says so.
+    own. An image that was emitted runs in containers of itself, its events once more through the entry point that
+    docker run would start; it is loaded into an engine for that, and removed again. With --network, what runs may use
+    the network, and the proof says so.
     """
-    from lamina.prove.session import Means
+    from lamina.prove.session import Means, kinds
 
     store = common.open_store()
     progress = common.TerminalProgress(quiet=quiet)
@@ -71,14 +73,16 @@ def command(  # noqa: PLR0913 - one for each option
             workshop = common.workshop(project, recipe, links, store, progress, offline=offline)
             fetch = workshop.fetch(common.fetcher(project, recipe, links, store, progress, offline=offline))
             indexes = partial(common.indexes_of, project, recipe, links)
-            for target in provable(targets, recipe.name, asked=bool(wanted), place=place):
-                ordered = workshop.fulfil(order(project, recipe, target))
-                try:
-                    means = Means(store, fetch, indexes, os.environ, progress, offline, place, network)
-                    rows.append(prove(ordered, means, show=not as_json))
-                except MissingToolError as error:  # another target may run here
-                    common.show(error)
-                    lacking = error.exit_code
+            means = Means(store, fetch, indexes, os.environ, progress, offline, place, network)
+            for kind in kinds(recipe):
+                inside: Place = "container" if kind == "image" else place
+                for target in provable(targets, recipe.name, asked=bool(wanted), place=inside):
+                    ordered = workshop.fulfil(order(project, recipe, target))
+                    try:
+                        rows.append(prove_one(ordered, means, kind, show=not as_json))
+                    except MissingToolError as error:  # another target may run here, or the zips without an engine
+                        common.show(error)
+                        lacking = error.exit_code
     finally:
         progress.close()
     if as_json:
@@ -91,7 +95,7 @@ def provable(targets: Sequence[Target], name: str, *, asked: bool, place: Place 
 
     Where none is left, all are returned, and the proof of the first says what this machine lacks.
     """
-    from lamina.engine.engine import IMAGE_ARCHITECTURE
+    from lamina.engine.images import IMAGE_ARCHITECTURE
     from lamina.prove.interpreters import this_host
 
     host = this_host()
@@ -112,13 +116,22 @@ def _spellings(target: Target, images: Mapping[str, str]) -> tuple[str, ...]:
     return target.architecture, of_images, of_images.upper()
 
 
-def prove(
-    ordered: Order,
-    means: Means,
-    *,
-    show: bool,
-) -> machine.Proven:
-    """Run the proofs of one order, print each as it ends, and write them into the manifests."""
+def prove(ordered: Order, means: Means, *, show: bool) -> machine.Proven:
+    """Run the proofs of one order, of its zips and of its image, as :func:`prove_one`."""
+    from lamina.prove.session import kinds
+
+    rows = [prove_one(ordered, means, kind, show=show) for kind in kinds(ordered.recipe)]
+    return machine.Proven(
+        name=ordered.recipe.name,
+        target=ordered.target.name,
+        passed=all(row.passed for row in rows),
+        proofs=tuple(proof for row in rows for proof in row.proofs),
+        notes=tuple(dict.fromkeys(note for row in rows for note in row.notes)),
+    )
+
+
+def prove_one(ordered: Order, means: Means, kind: Kind, *, show: bool) -> machine.Proven:
+    """Run the proofs of one order's zips or image, print each as it ends, and write them into the manifests."""
     from lamina.planner import Planner
     from lamina.prove.run import not_run, record
     from lamina.prove.run import prove as run_proofs
@@ -130,16 +143,17 @@ def prove(
         return (decision for part in said for decision in part)
 
     results: list[Result] = []
-    with open_session(ordered, means) as session:
+    with open_session(ordered, means, kind) as session:
         for result in run_proofs(session, decisions, means.environment, means.progress):
             if show and not results:
-                click.echo(f"{ordered.recipe.name} for {ordered.target.name}")
+                image = ", as an image" if kind == "image" else ""
+                click.echo(f"{ordered.recipe.name} for {ordered.target.name}{image}")
             results.append(result)
             if show:
                 _show(result)
         record(session, results)
         notes = (*(note for result in results for note in result.notes), *not_run(session))
-        written = [emitted.report for emitted in (session.layer, session.function) if emitted is not None]
+        written = [emitted.report for emitted in session.artefacts]
     failed = sum(not result.proof.passed for result in results)
     if show:
         _echo("where  ", results[0].proof.where)

@@ -6,16 +6,20 @@ What is here needs the ``docker`` SDK, an extra of lamina, which is imported whe
 from __future__ import annotations
 
 import contextlib
-import socket
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lamina.engine.contained import Container, Stream
-from lamina.errors import MissingToolError, UsageError
+from lamina.engine.attached import Attached, told
+from lamina.engine.contained import Container
+from lamina.engine.images import Images
+from lamina.errors import MissingToolError
 from lamina.progress import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from lamina.engine.contained import Stream
+    from lamina.engine.images import Image
     from lamina.progress import Progress
     from lamina.target import Target
 
@@ -23,18 +27,13 @@ if TYPE_CHECKING:
 LABEL = "lamina.sandbox"
 
 #: What works without an engine.
-ELSEWHERE = "Build and audit need none; lamina prove without --in runs on this machine, where that is Linux."
+ELSEWHERE = (
+    "Without one work: lamina lock with the builder uv, build, audit, image with a base from a registry or an archive, "
+    "and prove without --in, where this machine is Linux."
+)
+#: Seconds after which a container that was made and never started is nobody's: lamina was killed between the two.
+_ABANDONED = 600
 _SPACE = "See whether it has space left, and what its log says; without an engine: lamina image, and skopeo copy."
-#: How images spell architectures: https://github.com/opencontainers/image-spec/blob/main/config.md#properties.
-IMAGE_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}
-
-
-class Image(NamedTuple):
-    """An image that the engine has. ``digest`` is its manifest's, or its id where it came from no registry."""
-
-    id: str
-    reference: str
-    digest: str
 
 
 class Run(NamedTuple):
@@ -54,6 +53,7 @@ class Engine:
 
     def __init__(self, client: Any, host: str) -> None:  # noqa: ANN401 - the SDK has no types
         self._client, self.host = client, host
+        self.images = Images(client, host)
 
     def close(self) -> None:
         """Close the connections to it."""
@@ -66,47 +66,7 @@ class Engine:
             MissingToolError: it is not there and cannot be pulled.
             UsageError: it is for another architecture.
         """
-        from docker.errors import DockerException, ImageNotFound
-
-        wanted = IMAGE_ARCHITECTURE[target.architecture]
-        try:
-            try:
-                found = self._client.images.get(reference)
-            except ImageNotFound:
-                found = None
-            if not offline and (found is None or found.attrs.get("Architecture") != wanted):
-                progress.stage(f"pulling {reference}")
-                try:
-                    self._pull(reference, f"linux/{wanted}")
-                    found = self._client.images.get(reference)
-                except (DockerException, OSError):
-                    if found is None:
-                        raise
-        except (DockerException, OSError) as error:
-            raise MissingToolError(
-                f"{reference}: the engine at {self.host} does not have this image and cannot pull it: {told(error)}",
-                hint="Pull it by hand, or name another one of the same layout as base in the recipe's [image], or in "
-                "LAMINA_BASE_IMAGE.",
-            ) from error
-        if found is None:
-            raise MissingToolError(
-                f"{reference}: the engine at {self.host} does not have this image, and --offline forbids to pull it",
-                hint=f"Pull it once: docker pull --platform linux/{wanted} {reference}",
-            )
-        if found.attrs.get("Architecture") != wanted:
-            raise UsageError(
-                f"{reference}: is an image for {found.attrs.get('Architecture')}; {target.name} needs linux/{wanted}",
-                hint=f"docker pull --platform linux/{wanted} {reference}, or name an image that has it.",
-            )
-        digests = [str(name).rpartition("@")[2] for name in found.attrs.get("RepoDigests") or ()]
-        return Image(str(found.id), reference, digests[0] if digests else str(found.id))
-
-    def _pull(self, reference: str, platform: str) -> None:
-        from docker.errors import DockerException
-
-        for line in self._client.api.pull(reference, stream=True, decode=True, platform=platform):
-            if "error" in line:
-                raise DockerException(line["error"])
+        return self.images.find(reference, target, offline=offline, progress=progress)
 
     def create(self, run: Run) -> Container:
         """Make a container whose file system is read-only but for ``/tmp``, and attach to it.
@@ -145,7 +105,7 @@ class Engine:
                 user=run.user,
                 working_dir="/",
             )["Id"]
-            stream = _Attached(api.attach_socket(made, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}))
+            stream = Attached(api.attach_socket(made, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}))
         except (DockerException, OSError) as error:
             raise self._refused(error) from error
 
@@ -190,7 +150,7 @@ class Engine:
         except (DockerException, OSError) as error:
             raise self._refused(error) from error
         try:
-            stream = _Attached(api.attach_socket(made, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}))
+            stream = Attached(api.attach_socket(made, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}))
             api.start(made)
         except (DockerException, OSError) as error:
             self.remove(made)
@@ -208,7 +168,7 @@ class Engine:
         api = self._client.api
         try:
             made = api.exec_create(container, list(command), stdin=True, environment=dict(environment), user="0:0")
-            return _Attached(api.exec_start(made["Id"], socket=True))
+            return Attached(api.exec_start(made["Id"], socket=True))
         except (DockerException, OSError) as error:
             raise self._refused(error) from error
 
@@ -287,19 +247,23 @@ class Engine:
         return "default" if names - {"host", "none"} else "host"
 
     def remove_all(self, label: str) -> None:
-        """Remove every container of a sandbox, running or not."""
+        """Remove every container of a sandbox, running or not, and those that nobody will ever start."""
         from docker.errors import DockerException
 
         with contextlib.suppress(DockerException, OSError):
             for found in self._client.api.containers(all=True, filters={"label": f"{LABEL}={label}"}):
                 self.remove(found["Id"])
+            before = time.time() - _ABANDONED
+            for found in self._client.api.containers(all=True, filters={"label": LABEL, "status": "created"}):
+                if found["Created"] < before:
+                    self.remove(found["Id"])
 
     def remove(self, name: str) -> None:
-        """Remove a container, running or not."""
+        """Remove a container, running or not, with the volumes that its image made it have."""
         from docker.errors import DockerException
 
         with contextlib.suppress(DockerException, OSError):  # it is gone, or about to be
-            self._client.api.remove_container(name, force=True)
+            self._client.api.remove_container(name, v=True, force=True)
 
     def _refused(self, error: Exception) -> MissingToolError:
         reason = told(error)
@@ -310,34 +274,3 @@ class Engine:
                 "Settings, Resources, File sharing), or put LAMINA_CACHE where it sees it."
             )
         return MissingToolError(f"the engine at {self.host} does not run a container: {reason}", hint=hint)
-
-
-class _Attached:
-    """The attached stream, whatever the SDK has made of it; closing it ends a read that waits."""
-
-    def __init__(self, given: Any) -> None:  # noqa: ANN401 - a socket, a wrapper of one, or a pipe of Windows
-        self._given = given
-        self._socket = getattr(given, "_sock", given)
-        if hasattr(self._socket, "settimeout"):
-            self._socket.settimeout(None)
-
-    def recv(self, size: int, /) -> bytes:
-        return bytes(self._socket.recv(size))
-
-    def sendall(self, data: bytes, /) -> None:
-        self._socket.sendall(data)
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError, AttributeError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        # The SDK ties the answer's own layers to the socket; each is closed, from the outermost.
-        layers: list[Any] = [getattr(self._given, "_response", None), self._given, self._socket]
-        for one in layers:
-            with contextlib.suppress(OSError, ValueError, AttributeError):
-                one.close()
-
-
-def told(error: BaseException) -> str:
-    """What an engine or the way to it says, in one line."""
-    said = getattr(error, "explanation", None) or str(error)
-    return " ".join(str(said).split())[:500]

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from lamina.engine.base import About
-    from lamina.engine.engine import Engine, Image
+    from lamina.engine.engine import Engine
+    from lamina.engine.images import Image
     from lamina.engine.model import Outcome
     from lamina.progress import Progress
     from lamina.target import Target

@@ -1,7 +1,8 @@
-"""The sandbox of a container engine: jobs in the target's base image, each in a container of its own.
+"""The sandbox of a container engine: jobs in the target's base image, or in one that was emitted, each in a container.
 
-Layer and function stand read-only at ``/opt`` and ``/var/task``, the interpreter and what the runtime has beside it are
-the image's. There is no network; ports that a job may reach are carried through the container's own stream.
+Layer and function stand read-only at ``/opt`` and ``/var/task``, those of an emitted image being its own; the
+interpreter and what the runtime has beside it are the image's. There is no network; ports that a job may reach are
+carried through the container's own stream.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from lamina.prove.sandbox import TMP_BYTES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from lamina.engine.engine import Image
+    from lamina.engine.images import Image
     from lamina.progress import Progress
     from lamina.target import Target
 
@@ -35,12 +36,11 @@ _UID, _GID = 993, 990
 _SLOWEST_START = 120.0
 _READABLE = 0o005
 
-#: What else there is to know of an image, as a second line below that of :data:`lamina.prove.machine.PROBE`.
+#: What else there is to know of an image, as a line below those of the other probes.
 _ASK = """
 import importlib.util, os, platform
 folders = [f"/{name}/{platform.machine()}-linux-gnu" for name in ("lib", "usr/lib")]
 print(json.dumps({
-    "machine": platform.machine(),
     "runtime": all(importlib.util.find_spec(name) for name in ("awslambdaric", "boto3")),
     "folders": [folder for folder in folders if os.path.isdir(folder)],
 }))
@@ -150,7 +150,7 @@ class ContainerSandbox:
         image, runtime = self._image, self._target.runtime
         needs, hint = base.needed(image.reference, self._target), base.hint(self._target)
         try:
-            outcome = self._start(Job(("-c", machine.PROBE + _ASK), seconds=_SLOWEST_START)).wait()
+            outcome = self._start(Job(("-c", base.PROBE + machine.PROBE + _ASK), seconds=_SLOWEST_START)).wait()
         except FailedToEnterError as error:
             raise UsageError(f"{needs}: {error}", hint=hint) from error
         except MissingToolError as error:
@@ -159,22 +159,19 @@ class ContainerSandbox:
             raise
         if outcome is None:
             raise AssertionError
-        first, _, second = outcome.stdout.partition(b"\n")
+        lines = [*outcome.stdout.splitlines(), b"", b"", b""]
+        base.about(image.reference, self._target, outcome._replace(stdout=lines[0]))
         how = f"container {image.reference}@{image.digest}{', with a network' if self._network else ''}"
-        where = machine.read(first, isolated=not self._network, how=how)
+        where = machine.read(lines[1], isolated=not self._network, how=how)
         try:
-            more = json.loads(second)
-            told = str(more["machine"]), bool(more["runtime"]), tuple(map(str, more["folders"]))
+            more = json.loads(lines[2])
+            told = bool(more["runtime"]), tuple(map(str, more["folders"]))
         except (ValueError, KeyError, TypeError):
-            where, told = None, ("", False, ())
+            where, told = None, (False, ())
         if where is None:
             said = outcome.stderr.decode(errors="replace").strip().splitlines()
             raise UsageError(f"{needs}: {said[-1] if said else 'what is there says nothing of itself'}", hint=hint)
-        if machine.version(where.python)[:2] != runtime.python:
-            raise UsageError(f"{needs}; it has CPython {where.python}", hint=hint)
-        if told[0] != self._target.architecture:
-            raise UsageError(f"{needs}, for {self._target.architecture}; it is for {told[0]}", hint=hint)
-        return _Told(where, told[1], told[2])
+        return _Told(where, *told)
 
 
 def open_container(  # noqa: PLR0913 - what a container needs of the edge
@@ -201,10 +198,31 @@ def open_container(  # noqa: PLR0913 - what a container needs of the edge
     engine = connect(environment)
     try:
         found = engine.image(image, target, offline=offline, progress=progress)
-        sandbox = ContainerSandbox(engine, found, target, stage, tmp, network=network)
     except BaseException:
         engine.close()
         raise
+    return open_image(stage, target, engine, found, standin, tmp=tmp, network=network)
+
+
+def open_image(
+    stage: Stage,
+    target: Target,
+    engine: Engine,
+    image: Image,
+    standin: Callable[[], Path],
+    *,
+    tmp: int = TMP_BYTES,
+    network: bool = False,
+) -> ContainerSandbox:
+    """The same of an image that the engine has; where ``stage`` names no folder, its own stands there.
+
+    The engine is closed with the sandbox.
+
+    Raises:
+        MissingToolError: the engine does not run it.
+        UsageError: the image is not one of the target.
+    """
+    sandbox = ContainerSandbox(engine, image, target, stage, tmp, network=network)
     try:
         sandbox.furnish(standin)
     except BaseException:

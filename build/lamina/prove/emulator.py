@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -14,13 +14,16 @@ from lamina.prove.invocation import environment
 from lamina.prove.model import Job
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from lamina.engine.images import Image
     from lamina.prove.invocation import Setting
     from lamina.prove.model import Sandbox
     from lamina.prove.trial import Event
 
 _PROGRAM = Path(__file__).with_name("inside") / "emulate.py"
+#: The entry point of AWS's images: Lambda developer guide, page python-image.
+_ENTRY = "/lambda-entrypoint.sh"
 _SECONDS = 60.0  # beyond all timeouts together, for the emulator itself
 
 
@@ -32,18 +35,40 @@ class Emulated(NamedTuple):
     log: str
 
 
-def through_emulator(sandbox: Sandbox, setting: Setting, events: Sequence[Event]) -> list[Emulated]:
+class Entry(NamedTuple):
+    """What ``docker run`` of an image starts: entry point and command, the image's variables, the folder."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    folder: str
+
+
+def entry_of(image: Image) -> Entry:
+    """What the configuration of an image says that it starts."""
+    pairs = (variable.partition("=") for variable in image.environment)
+    return Entry(image.entry, {name: value for name, _, value in pairs}, image.folder)
+
+
+def through_emulator(
+    sandbox: Sandbox, setting: Setting, events: Sequence[Event], entry: Entry | None = None
+) -> list[Emulated]:
     """Send the events to the emulator of the image; empty where the image has none.
+
+    Without an ``entry`` the base image's own is started with the handler. With one, it gets its own variables, and of
+    ``setting`` those that they do not name, and the services'.
 
     Memory is not limited: emulator and client would count as the function's.
     """
-    order = {
-        "handler": setting.handler,
+    order: dict[str, Any] = {
+        "command": (_ENTRY, setting.handler),
         "events": [base64.b64encode(event.data).decode() for event in events],
         "seconds": setting.timeout,
     }
     variables = {**environment(setting, 0), "AWS_LAMBDA_FUNCTION_TIMEOUT": str(int(setting.timeout))}
     del variables["AWS_LAMBDA_RUNTIME_API"]  # with it the image would start no emulator
+    if entry is not None:
+        own = {**variables, **entry.environment, **setting.environment}
+        order |= {"command": entry.command, "environment": own, "folder": entry.folder}
     job = Job(
         ("-c", _PROGRAM.read_text(encoding="utf-8")),
         variables,

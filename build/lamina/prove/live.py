@@ -71,7 +71,7 @@ def live(session: Session, environment: Mapping[str, str]) -> Iterator[Function]
         UsageError: the recipe emits no function.
         MissingToolError, RecipeError: see :func:`services`.
     """
-    if session.function is None:
+    if not session.runs_function:
         raise UsageError(
             f"{session.order.recipe.name} emits no function",
             hint='Give it [function] with handler and source, and "function" in artefacts; then build it.',

@@ -104,13 +104,15 @@ def prove(
         beside = starting.result()
         if recipe.proof.script is not None and stated.script is not None:
             yield _script(session, where, recipe.proof.script, stated.script, beside)
-        if session.function is not None and stated.events:
-            with Function(session.sandbox, setting_of(session, beside)) as function:
+        if stated.events:
+            setting = setting_of(session, beside)
+            with Function(session.sandbox, setting) as function:
                 for event in stated.events:
                     yield _event(where, function, event)
+            if session.entry is not None:  # the function's own variables are the image's to set
+                setting = setting._replace(environment=beside.environment)
             if session.sandbox.where.how.startswith("container "):
-                setting = setting_of(session, beside)
-                for emulated in through_emulator(session.sandbox, setting, stated.events):
+                for emulated in through_emulator(session.sandbox, setting, stated.events, session.entry):
                     yield _emulated(where, emulated)
 
 
@@ -126,7 +128,7 @@ def not_run(session: Session) -> Iterator[str]:
     recipe = session.order.recipe
     if recipe.function is None and recipe.proof.script is None:
         yield "nothing but imports was run: the recipe has no [proof] script and no [function]"
-    elif session.function is None and recipe.function is not None:
+    elif not session.runs_function and recipe.function is not None:
         yield 'the function was not run: "function" is not in the artefacts of the recipe'
     elif recipe.function is not None and not recipe.function.events:
         yield "the function was not run: [function] names no events"
@@ -140,9 +142,7 @@ def record(session: Session, results: Sequence[Result]) -> None:
     Raises:
         IntegrityError: an artefact was built anew meanwhile; what ran is not what stands there.
     """
-    for emitted, of_function in ((session.layer, False), (session.function, True)):
-        if emitted is None:
-            continue
+    for emitted in session.artefacts:
         now = manifests.read(emitted.report)
         if now is None or now.sha256 != emitted.manifest.sha256:
             raise IntegrityError(
@@ -150,8 +150,9 @@ def record(session: Session, results: Sequence[Result]) -> None:
                 hint=f"What ran is gone, so nothing was written; prove it again: "
                 f"lamina prove {session.order.recipe.name}",
             )
-        proofs = [result.proof for result in results if result.of_function == of_function]
-        if of_function:
+        of_function = emitted is session.function
+        proofs = [one.proof for one in results if one.of_function == of_function or emitted is session.image]
+        if of_function and session.layer is not None:
             proofs = [_with_layer(proof, session.layer) for proof in proofs]
         put(emitted.report, manifests.render(msgspec.structs.replace(now, proofs=tuple(proofs))))
 
@@ -165,7 +166,7 @@ def _read(session: Session) -> _Stated:
     """Everything that the recipe names; what is not there is told together, before anything runs."""
     order = session.order
     recipe, root = order.recipe, order.project.root
-    events = recipe.function.events if recipe.function is not None and session.function is not None else ()
+    events = recipe.function.events if recipe.function is not None and session.runs_function else ()
     named: list[tuple[str, str]] = [("proof.script", recipe.proof.script)] if recipe.proof.script is not None else []
     named += [(f'proof.s3."{name}"', path) for name, path in recipe.proof.s3.items()]
     named += [(f"function.events[{at}]", path) for at, path in enumerate(events)]
@@ -193,7 +194,7 @@ def _bytes(path: Path, where: str) -> bytes:
 def _imports(session: Session, where: str, decisions: Callable[[], Iterable[Decision]]) -> Result:
     """Each declared import and each top-level package of the layer, in a process of its own."""
     recipe = session.order.recipe
-    paths = _shipped(session)
+    paths = session.shipped()
     names = list(dict.fromkeys((*recipe.proof.imports, *top_levels(paths))))
     memory = recipe.function.memory if recipe.function is not None else _MEMORY
 
@@ -219,13 +220,6 @@ def _imports(session: Session, where: str, decisions: Callable[[], Iterable[Deci
     if failed:
         detail += f"; failed: {', '.join(one.imported.name for one in failed)}"
     return Result(Proof("imports", where, not failed, detail), tuple(lines), tuple(notes))
-
-
-def _shipped(session: Session) -> list[str]:
-    import zipfile
-
-    with zipfile.ZipFile(session.layer.path) as archive:
-        return archive.namelist()
 
 
 def _omitted(session: Session, missing: str) -> str:

@@ -8,18 +8,22 @@ from pathlib import Path
 import pytest
 
 from lamina.engine import connect as engine
+from lamina.engine.attached import told
 from lamina.engine.base import reference
 from lamina.errors import MissingToolError
 from lamina.target import target_for
 
-_ELSEWHERE = "Build and audit need none; lamina prove without --in runs on this machine, where that is Linux."
+_ELSEWHERE = (
+    "Without one work: lamina lock with the builder uv, build, audit, image with a base from a registry or an archive, "
+    "and prove without --in, where this machine is Linux."
+)
 
 
 def test_without_the_sdk_it_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "docker", None)
     with pytest.raises(MissingToolError) as caught:
         engine.connect({})
-    assert caught.value.message == "a proof in a container needs the docker SDK, which is not installed"
+    assert caught.value.message == "to work with containers lamina needs the docker SDK, which is not installed"
     assert caught.value.hint == f"Install it: pip install docker. {_ELSEWHERE}"
     assert caught.value.exit_code == 5
 
@@ -35,7 +39,7 @@ def test_without_a_socket_it_is_told_that_there_is_none(monkeypatch: pytest.Monk
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has pipes instead")
 def test_a_users_own_sockets_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_context", lambda: iter([("unix:///context.sock", False)]))
+    monkeypatch.setattr(engine, "_context", lambda _: iter([("unix:///context.sock", False)]))
     for name in ("run/podman/podman.sock", "home/.docker/run/docker.sock"):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).touch()
@@ -51,8 +55,57 @@ def test_a_users_own_sockets_are_found(tmp_path: Path, monkeypatch: pytest.Monke
     ]
 
 
-def test_docker_host_shuts_out_all_others() -> None:
-    assert [*engine._hosts({"DOCKER_HOST": "tcp://10.0.0.1:2375"})] == [("tcp://10.0.0.1:2375", False)]
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"DOCKER_HOST": "tcp://10.0.0.1:2375", "CONTAINER_HOST": "tcp://10.0.0.2:1", "DOCKER_CONTEXT": "absent"},
+        {"CONTAINER_HOST": "tcp://10.0.0.1:2375", "DOCKER_CONTEXT": "absent"},
+    ],
+)
+def test_an_engine_that_the_environment_names_shuts_out_all_others(environment: dict[str, str]) -> None:
+    assert [*engine._hosts(environment)] == [("tcp://10.0.0.1:2375", False)]
+
+
+@pytest.fixture
+def contexts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Docker configuration whose current context is ``remote``."""
+    from docker.context import ContextAPI
+
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "docker").mkdir()
+    (tmp_path / "docker" / "config.json").write_text('{"currentContext": "remote"}')
+    for name in ("remote", "other"):
+        ContextAPI.create_context(name, host=f"unix:///{name}.sock")
+
+
+@pytest.mark.usefixtures("contexts")
+def test_the_current_context_comes_before_the_usual_sockets() -> None:
+    assert next(engine._hosts({})) == ("unix:///remote.sock", False)
+
+
+@pytest.mark.usefixtures("contexts")
+def test_a_context_that_the_environment_names_shuts_out_all_others() -> None:
+    assert [*engine._hosts({"DOCKER_CONTEXT": "other"})] == [("unix:///other.sock", False)]
+
+
+@pytest.mark.usefixtures("contexts")
+def test_a_context_that_is_not_there_is_told() -> None:
+    with pytest.raises(MissingToolError) as caught:
+        engine.connect({"DOCKER_CONTEXT": "absent"})
+    assert caught.value.message == "DOCKER_CONTEXT names the Docker context 'absent', and there is none of that name"
+    assert caught.value.hint == "Take one of those that docker context ls lists, or unset DOCKER_CONTEXT."
+
+
+def test_a_refusal_within_other_errors_is_what_is_told() -> None:
+    inner = PermissionError(13, "Permission denied")
+    assert told(ConnectionError(ValueError("Connection aborted.", inner))) == "Permission denied"
+    try:
+        raise ValueError("Error while fetching: see above") from ConnectionError("x", inner)
+    except ValueError as error:
+        assert told(error) == "Permission denied"
+    assert told(ValueError("a\n  b")) == "a b"
+    assert told(ValueError("x" * 600)) == "x" * 500
 
 
 @pytest.mark.parametrize(

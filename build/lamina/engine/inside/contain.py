@@ -1,4 +1,4 @@
-"""Runs one job as the first process of a container, and carries all that it says through one stream.
+"""Runs one job in a container, as its first process or beside it, and carries all that it says through one stream.
 
 It is run as the text of ``python -I -S -B -c``. Frames arrive on standard input and leave on standard output: the
 order and what came of it, the job's own streams, and its connections, for the container has no network. So nothing is
@@ -248,10 +248,11 @@ def _become(order: dict[str, Any], reading: int, out: int, err: int) -> None:
 
 
 def _resident() -> int:
-    """Resident memory in bytes of all processes of the container but this one: proc_pid_statm(5)."""
+    """Resident memory in bytes of all processes of the container but the first and this one: proc_pid_statm(5)."""
     pages = 0
+    ours = {"1", str(os.getpid())}
     for name in os.listdir("/proc"):  # noqa: PTH208 - a hundred times a second
-        if name.isdigit() and name != "1":
+        if name.isdigit() and name not in ours:
             with contextlib.suppress(OSError, IndexError), open(f"/proc/{name}/statm", "rb") as file:  # noqa: PTH123
                 pages += int(file.read().split()[1])
     return pages * _PAGE

@@ -13,19 +13,24 @@ import subprocess
 import sys
 import time
 
-ENTRY, EMULATOR = "/lambda-entrypoint.sh", "/usr/local/bin/aws-lambda-rie"
+EMULATOR = "/usr/local/bin/aws-lambda-rie"
 PORT, PATH = 8080, "/2015-03-31/functions/function/invocations"
 START = 10.0  # seconds for the emulator to listen
 BESIDE = 15.0  # seconds that an answer may take beyond the function's timeout: initialization
 
 
 def main() -> None:
-    """Start the emulator with the handler, send each event, end it."""
+    """Start what the image starts, send each event, end it."""
     order = json.loads(sys.stdin.buffer.read())
-    if not all(os.access(path, os.X_OK) for path in (ENTRY, EMULATOR)):
+    if not os.access(EMULATOR, os.X_OK):
         return
-    command = [ENTRY, order["handler"]]
-    emulator = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr)  # noqa: S603 - the image's own
+    emulator = subprocess.Popen(  # noqa: S603 - the image's own
+        order["command"],
+        stdin=subprocess.DEVNULL,
+        stdout=sys.stderr,
+        env=order.get("environment"),
+        cwd=order.get("folder"),
+    )
     try:
         for event in order["events"]:
             answer = answered(base64.b64decode(event), order["seconds"] + BESIDE)

@@ -1,0 +1,170 @@
+"""The images of an engine: found by name, pulled, loaded from an archive under a name of their own, removed again."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from lamina.engine.attached import told
+from lamina.errors import MissingToolError, UsageError
+from lamina.progress import SILENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from lamina.progress import Progress
+    from lamina.target import Target
+
+#: How images spell architectures: https://github.com/opencontainers/image-spec/blob/main/config.md#properties.
+IMAGE_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}
+#: Seconds that an engine may be silent while it unpacks the layers of an image.
+_UNPACKING = 1800
+#: Seconds for an engine to be done with the last container of an image that is to be removed.
+_RELEASED = 10.0
+
+
+class Image(NamedTuple):
+    """An image that the engine has. ``digest`` is its manifest's, or its id where it came from no registry.
+
+    ``entry`` is what it starts, ``environment`` what it sets for that (``NAME=value``), ``folder`` where.
+    """
+
+    id: str
+    reference: str
+    digest: str
+    entry: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+    folder: str = "/"
+
+
+class Images:
+    """The images of one engine; ``host`` is how messages call it."""
+
+    def __init__(self, client: Any, host: str) -> None:  # noqa: ANN401 - the SDK has no types
+        self._client, self._host = client, host
+
+    def find(self, reference: str, target: Target, *, offline: bool = False, progress: Progress = SILENT) -> Image:
+        """The image of that name for the target's architecture, pulled where the engine does not have it.
+
+        Raises:
+            MissingToolError: it is not there and cannot be pulled.
+            UsageError: it is for another architecture.
+        """
+        from docker.errors import DockerException, ImageNotFound
+
+        wanted = IMAGE_ARCHITECTURE[target.architecture]
+        try:
+            try:
+                found = self._client.images.get(reference)
+            except ImageNotFound:
+                found = None
+            if not offline and (found is None or found.attrs.get("Architecture") != wanted):
+                progress.stage(f"pulling {reference}")
+                try:
+                    self._pull(reference, f"linux/{wanted}")
+                    found = self._client.images.get(reference)
+                except (DockerException, OSError):
+                    if found is None:
+                        raise
+        except (DockerException, OSError) as error:
+            raise MissingToolError(
+                f"{reference}: the engine at {self._host} does not have this image and cannot pull it: {told(error)}",
+                hint="Pull it by hand, or name another one of the same layout as base in the recipe's [image], or in "
+                "LAMINA_BASE_IMAGE.",
+            ) from error
+        if found is None:
+            raise MissingToolError(
+                f"{reference}: the engine at {self._host} does not have this image, and --offline forbids to pull it",
+                hint=f"Pull it once: docker pull --platform linux/{wanted} {reference}",
+            )
+        if found.attrs.get("Architecture") != wanted:
+            raise UsageError(
+                f"{reference}: is an image for {found.attrs.get('Architecture')}; {target.name} needs linux/{wanted}",
+                hint=f"docker pull --platform linux/{wanted} {reference}, or name an image that has it.",
+            )
+        return _image(found, reference)
+
+    def _pull(self, reference: str, platform: str) -> None:
+        _follow(self._client.api.pull(reference, stream=True, decode=True, platform=platform))
+
+    def load(self, archive: Iterable[bytes], name: str, what: str) -> Image:
+        """Give the engine an image as ``docker save`` writes it, whose one tag is ``name``.
+
+        ``what`` is how messages call it. What ``archive`` raises comes through.
+
+        Raises:
+            MissingToolError: the engine refuses it.
+        """
+        from docker.errors import DockerException
+
+        api = self._client.api
+        usual, api.timeout = api.timeout, _UNPACKING
+        try:
+            _follow(api.load_image(archive))
+            return _image(self._client.images.get(name), name)
+        except (DockerException, OSError) as error:
+            raise MissingToolError(
+                f"{what}: the engine at {self._host} does not load this image: {told(error)}",
+                hint="See whether its disk is full (docker system df); skopeo copy oci-archive:FILE docker-daemon:NAME "
+                "asks it in another way.",
+            ) from error
+        finally:
+            api.timeout = usual
+
+    def hold(self, identity: str, name: str) -> Image | None:
+        """The image of an id, if the engine has it already, and under one more name if it has any.
+
+        An image without a name is nobody's that would remove it, and would be removed with its last name.
+        """
+        from docker.errors import DockerException
+
+        try:
+            found = self._client.images.get(identity)
+            if found.attrs.get("RepoTags"):
+                repository, _, tag = name.rpartition(":")
+                self._client.api.tag(identity, repository, tag)
+        except (DockerException, OSError):
+            return None
+        return _image(found, name)
+
+    def release(self, name: str) -> bool:
+        """Take a name from an image; with the last one the engine removes it. Whether there was one of that name."""
+        from docker.errors import APIError, DockerException, ImageNotFound
+
+        until = time.monotonic() + _RELEASED
+        try:
+            while True:
+                try:
+                    self._client.api.remove_image(name)
+                except ImageNotFound:
+                    return False
+                except APIError:  # a container of it is about to be gone
+                    if time.monotonic() > until:
+                        return False
+                    time.sleep(0.1)
+                else:
+                    return True
+        except (DockerException, OSError):
+            return False
+
+
+def _follow(progress: Iterable[Mapping[str, str]]) -> None:
+    """Take all that an engine says of its work, an error among it."""
+    from docker.errors import DockerException
+
+    for line in progress:
+        if "error" in line:
+            raise DockerException(line["error"])
+
+
+def _image(found: Any, reference: str) -> Image:  # noqa: ANN401 - the SDK has no types
+    digests = [str(name).rpartition("@")[2] for name in found.attrs.get("RepoDigests") or ()]
+    config = found.attrs.get("Config") or {}
+    return Image(
+        str(found.id),
+        reference,
+        digests[0] if digests else str(found.id),
+        (*map(str, config.get("Entrypoint") or ()), *map(str, config.get("Cmd") or ())),
+        tuple(map(str, config.get("Env") or ())),
+        str(config.get("WorkingDir") or "/"),
+    )
