@@ -112,7 +112,7 @@ def _context(name: str | None) -> Iterator[tuple[str, Any]]:
     with contextlib.suppress(Exception):  # whatever stands in the user's files
         found = ContextAPI.get_context(name)
     if found is not None and found.Host and (name or found.Name != "default" or _there(found.Host)):
-        yield found.Host, found.TLSConfig or False
+        yield found.Host.removeprefix("http+"), found.TLSConfig or False
 
 
 def _usual(environment: Mapping[str, str]) -> Iterator[str]:

@@ -100,10 +100,9 @@ def test_a_context_that_is_not_there_is_told() -> None:
 def test_a_refusal_within_other_errors_is_what_is_told() -> None:
     inner = PermissionError(13, "Permission denied")
     assert told(ConnectionError(ValueError("Connection aborted.", inner))) == "Permission denied"
-    try:
-        raise ValueError("Error while fetching: see above") from ConnectionError("x", inner)
-    except ValueError as error:
-        assert told(error) == "Permission denied"
+    outer = ValueError("Error while fetching: see above")
+    outer.__cause__ = ConnectionError(inner)
+    assert told(outer) == "Permission denied"
     assert told(ValueError("a\n  b")) == "a b"
     assert told(ValueError("x" * 600)) == "x" * 500
 
