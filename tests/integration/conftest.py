@@ -307,3 +307,61 @@ def _listening(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
         assert server.poll() is None, log.read_text()[-2000:]
         assert time.monotonic() < until, "docker-registry does not listen"
         time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def podman(base_image: str) -> Iterator[str]:
+    """The address of a Podman service of this session's own, which has the stand-in under its name as well."""
+    lacking = [name for name in ("podman", "runc") if shutil.which(name, path=_SBIN) is None]
+    if sys.platform != "linux" or os.getuid() or lacking:
+        pytest.skip("LEFT OUT: Podman: it needs Linux, root, podman and runc")
+    with contextlib.ExitStack() as after:
+        folder = Path(after.enter_context(tempfile.TemporaryDirectory(prefix="lamina-podman-")))
+        # What TESTBED asks for: where limits are low, Podman's own defaults are refused.
+        (folder / "containers.conf").write_text(
+            '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n'
+            '[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
+        )
+        said = ""
+        for driver in ("overlay", "vfs"):
+            try:
+                host = after.enter_context(_podman(folder, driver, base_image))
+            except RuntimeError as error:
+                said = str(error)
+            else:
+                yield host
+                return
+        pytest.skip(f"LEFT OUT: Podman: it runs no container here: {said}")
+
+
+@contextlib.contextmanager
+def _podman(folder: Path, driver: str, image: str) -> Iterator[str]:
+    """The service with one storage driver. Raises RuntimeError where it runs no container of the image."""
+    import docker
+
+    own = folder / driver
+    own.mkdir()
+    host = f"unix://{own}/podman.sock"
+    options = ["--root", f"{own}/root", "--runroot", f"{own}/run", "--storage-driver", driver]
+    env = {**os.environ, "PATH": _SBIN, "CONTAINERS_CONF": str(folder / "containers.conf")}
+    log = own / "log"
+    with log.open("w") as out, contextlib.ExitStack() as after:
+        command = ["podman", *options, "system", "service", "--time=0", host]
+        service = after.enter_context(subprocess.Popen(command, stdout=out, stderr=out, env=env))
+        after.callback(subprocess.run, ["umount", f"{own}/root/{driver}"], stderr=out, check=False)
+        after.callback(service.wait, 60)
+        after.callback(service.terminate)
+        until = time.monotonic() + 60
+        while not (own / "podman.sock").exists() or not _answers({"DOCKER_HOST": host}):
+            if service.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(log.read_text()[-300:])
+            time.sleep(0.1)
+        ours, theirs = docker.from_env(timeout=300), docker.DockerClient(base_url=host, timeout=300)
+        after.callback(theirs.close)
+        after.callback(ours.close)
+        try:
+            theirs.images.load(b"".join(ours.images.get(image).save(named=True)))
+            theirs.containers.run(image, entrypoint=["/bin/true"], network_mode="none", remove=True)
+        except docker.errors.DockerException as error:
+            raise RuntimeError(str(error)[-300:]) from error
+        yield host

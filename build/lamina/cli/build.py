@@ -85,26 +85,26 @@ def command(  # noqa: PLR0913 - one argument an option
             fetch = workshop.fetch(common.fetcher(project, recipe, links, store, progress, offline=offline))
             take = common.taker(store, progress, offline=offline)
             here = proofs.provable(targets, recipe.name, asked=bool(wanted)) if proofs is not None else []
+            passes = partial(_passes, links, store, fetch, progress, offline=offline, show=not as_json)
             for target in targets:
                 ordered = workshop.fulfil(order(project, recipe, target))
                 imaged = _imaged(ordered, store, fetch, progress, offline=offline, show=not as_json)
-                failed = failed or (imaged is not None and imaged.artefact is None)
+                lacking = imaged is not None and imaged.artefact is None
+                failed = failed or lacking
                 if imaged is not None and set(recipe.artefacts) == {"image"}:
-                    outcomes.append(_machine_image(imaged))
+                    if target in here and not lacking:
+                        failed = not passes(ordered) or failed
+                    outcomes.append(_machine_image(_reread_image(imaged)))
                     continue
                 built = build(ordered, store=store, fetch=fetch, take=take, today=today, progress=progress)
                 artefact = None if built.artefact is None else project.shown(built.artefact)
                 failed = failed or built.failed
                 if not as_json:
                     _print(built, artefact)
-                if proofs is not None and not built.failed and target in here:
-                    from lamina.prove.session import Means
-
-                    indexes = partial(common.indexes_of, project, recipe, links)
-                    means = Means(store, fetch, indexes, os.environ, progress, offline)
-                    proven = proofs.prove(ordered, means, show=not as_json)
-                    failed = failed or not proven.passed
+                if target in here and not built.failed and not lacking:
+                    failed = not passes(ordered) or failed
                     built = _reread(built)
+                    imaged = None if imaged is None else _reread_image(imaged)
                 if as_json:
                     outcomes.append(_machine(built, artefact, imaged))
                 common.annotate(ordered.name, built.manifest.findings)
@@ -122,6 +122,33 @@ def _proofs() -> ModuleType:
     from lamina.cli import prove
 
     return prove
+
+
+def _passes(
+    proofs: ModuleType,
+    links: tuple[str, ...],
+    store: Store,
+    fetch: Fetch,
+    progress: Progress,
+    ordered: Order,
+    *,
+    offline: bool,
+    show: bool,
+) -> bool:
+    """Whether all proofs of an order pass."""
+    from lamina.prove.session import Means
+
+    indexes = partial(common.indexes_of, ordered.project, ordered.recipe, links)
+    means = Means(store, fetch, indexes, os.environ, progress, offline)
+    passed: bool = _proofs().prove(ordered, means, show=show).passed
+    return passed
+
+
+def _reread_image(imaged: Imaged) -> Imaged:
+    """The outcome with the image's manifest as it stands now, proofs and all."""
+    order = imaged.order
+    manifest = manifests.read(order.project.output / f"{order.name}.oci.json")
+    return imaged._replace(manifest=manifest or imaged.manifest)
 
 
 def _reread(built: Built) -> Built:

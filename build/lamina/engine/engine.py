@@ -33,6 +33,8 @@ ELSEWHERE = (
 )
 #: Seconds after which a container that was made and never started is nobody's: lamina was killed between the two.
 _ABANDONED = 600
+#: Seconds that an engine may be silent while it unpacks the layers of an image.
+_UNPACKING = 1800
 _SPACE = "See whether it has space left, and what its log says; without an engine: lamina image, and skopeo copy."
 
 
@@ -210,8 +212,10 @@ class Engine:
         """
         from docker.errors import DockerException
 
+        api = self._client.api
+        usual, api.timeout = api.timeout, _UNPACKING
         try:
-            for told_so in self._client.api.load_image(archive):
+            for told_so in api.load_image(archive):
                 if "error" in told_so:
                     raise MissingToolError(
                         f"the engine at {self.host} does not load the image: {told_so['error']}", hint=_SPACE
@@ -220,6 +224,8 @@ class Engine:
             raise MissingToolError(
                 f"the engine at {self.host} does not load the image: {told(error)}", hint=_SPACE
             ) from error
+        finally:
+            api.timeout = usual
 
     def save(self, name: str) -> Iterator[bytes]:
         """An image that the engine has, as an archive, in pieces.

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 #: How images spell architectures: https://github.com/opencontainers/image-spec/blob/main/config.md#properties.
 IMAGE_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}
-#: Seconds that an engine may be silent while it unpacks the layers of an image.
-_UNPACKING = 1800
 #: Seconds for an engine to be done with the last container of an image that is to be removed.
 _RELEASED = 10.0
 
@@ -87,29 +85,21 @@ class Images:
     def _pull(self, reference: str, platform: str) -> None:
         _follow(self._client.api.pull(reference, stream=True, decode=True, platform=platform))
 
-    def load(self, archive: Iterable[bytes], name: str, what: str) -> Image:
-        """Give the engine an image as ``docker save`` writes it, whose one tag is ``name``.
-
-        ``what`` is how messages call it. What ``archive`` raises comes through.
+    def named(self, name: str) -> Image:
+        """The image of a name that was just loaded.
 
         Raises:
-            MissingToolError: the engine refuses it.
+            MissingToolError: the engine does not have it.
         """
         from docker.errors import DockerException
 
-        api = self._client.api
-        usual, api.timeout = api.timeout, _UNPACKING
         try:
-            _follow(api.load_image(archive))
             return _image(self._client.images.get(name), name)
         except (DockerException, OSError) as error:
             raise MissingToolError(
-                f"{what}: the engine at {self._host} does not load this image: {told(error)}",
-                hint="See whether its disk is full (docker system df); skopeo copy oci-archive:FILE docker-daemon:NAME "
-                "asks it in another way.",
+                f"{name}: the engine at {self._host} does not have what it has just loaded: {told(error)}",
+                hint="See what its log says, and whether something else removes images while lamina works.",
             ) from error
-        finally:
-            api.timeout = usual
 
     def hold(self, identity: str, name: str) -> Image | None:
         """The image of an id, if the engine has it already, and under one more name if it has any.

@@ -13,6 +13,7 @@ from lamina.engine.base import reference
 from lamina.engine.connect import connect
 from lamina.errors import FindingsError, IntegrityError, UsageError
 from lamina.function.build import stem
+from lamina.oci.layouts import open_layout
 from lamina.prove.container import ContainerSandbox, open_container, open_image
 from lamina.prove.emulator import Entry, entry_of
 from lamina.prove.interpreters import find
@@ -137,10 +138,11 @@ def _open_zips(order: Order, means: Means) -> Iterator[Session]:
 def _open_image(order: Order, means: Means) -> Iterator[Session]:
     emitted = _emitted(order, f"{order.name}.oci.tar", "image")
     stage = Stage(Path(order.target.runtime.interpreter), Path())
-    means.progress.stage("looking for a container engine")
+    architecture, name = order.target.architecture, emitted.path.name
     with contextlib.closing(connect(means.environment)) as engine:
-        means.progress.stage(f"loading {emitted.path.name}")
-        with loaded(engine, emitted.path, means.environment) as image:
+        means.progress.stage(f"loading {name}")
+        stored = open_layout(emitted.path, architecture, means.store, name=name, progress=means.progress)
+        with loaded(engine, stored, means.environment) as image:
 
             def opened(stage: Stage) -> ContainerSandbox:
                 own = connect(means.environment)
@@ -223,8 +225,9 @@ def _emitted(order: Order, name: str, command: str) -> Emitted:
     with path.open("rb", buffering=0) as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != manifest.sha256:
+        what = "zip" if path.suffix == ".zip" else "archive"
         raise IntegrityError(
-            f"{order.project.shown(path)}: is not the file that the manifest beside it describes",
+            f"{order.project.shown(path)}: is not the {what} that the manifest beside it describes",
             hint=f"Build it again: lamina {command} {order.recipe.name}",
         )
     return Emitted(path, manifest)
