@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import signal
 import socket
@@ -21,6 +22,7 @@ import pytest
 from lamina.engine.connect import connect
 from lamina.engine.engine import LABEL, Engine
 from lamina.engine.room import Room, open_room
+from lamina.prove.loaded import REPOSITORY
 from lamina.target import Target, target_for
 
 
@@ -131,7 +133,7 @@ def test_two_rooms_of_the_stand_in_at_once_do_not_disturb_each_other(
     with open_room(base_image, _target(), os.environ) as other:
         assert other.run(["/bin/touch", "/root/mine"]).code == 0
         assert room.run(["/bin/ls", "/root/mine"]).code == 2
-    assert not _containers(engine, other._label)
+    _until(lambda: not _containers(engine, other._label))
     assert len(_containers(engine, room._label)) == 1
     assert room.run(["/bin/true"]).code == 0
 
@@ -317,7 +319,6 @@ def test_what_fails_in_an_image_is_a_failed_proof_of_it(api: Path, image: Path, 
 def test_no_image_is_left_when_lamina_is_interrupted_or_killed(
     api: Path, image: Path, shared_store: Path, engine: Engine, sent: signal.Signals
 ) -> None:
-    (api / "app" / "own.py").read_text()
     command = [sys.executable, "-m", "lamina", "prove", "api"]
     env = {**os.environ, "LAMINA_CACHE": str(shared_store)}
     with subprocess.Popen(command, cwd=api, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as lamina:

@@ -125,7 +125,6 @@ def _proofs() -> ModuleType:
 
 
 def _passes(
-    proofs: ModuleType,
     links: tuple[str, ...],
     store: Store,
     fetch: Fetch,

@@ -52,6 +52,23 @@ def reference(stated: str | None, target: Target, environment: Mapping[str, str]
     return stated or environment.get(OVERRIDE) or target.base_image
 
 
+def engine_name(stated: str) -> str:
+    """How an engine calls the image that is stated as skopeo names it (containers-transports(5)).
+
+    Raises:
+        UsageError: it lies in a file, where no engine runs it.
+    """
+    for transport in ("docker-daemon:", "docker://"):
+        if stated.startswith(transport):
+            return stated.removeprefix(transport)
+    if stated.startswith(("oci:", "oci-archive:", "docker-archive:")):
+        raise UsageError(
+            f"{stated}: lies in a file, and a container engine runs only what it has itself",
+            hint=f"Load it, and name it by {OVERRIDE}: skopeo copy {stated} docker-daemon:NAME:TAG",
+        )
+    return stated
+
+
 def needed(name: str, target: Target) -> str:
     """How a refusal of an image begins."""
     python = "{}.{}".format(*target.runtime.python)

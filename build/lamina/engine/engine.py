@@ -253,15 +253,18 @@ class Engine:
         return "default" if names - {"host", "none"} else "host"
 
     def remove_all(self, label: str) -> None:
-        """Remove every container of a sandbox, running or not, and those that nobody will ever start."""
+        """Remove every container of a sandbox, running or not, and those that nobody will ever start.
+
+        A label holds for those that begin with it and a hyphen as well.
+        """
         from docker.errors import DockerException
 
+        before = time.time() - _ABANDONED
         with contextlib.suppress(DockerException, OSError):
-            for found in self._client.api.containers(all=True, filters={"label": f"{LABEL}={label}"}):
-                self.remove(found["Id"])
-            before = time.time() - _ABANDONED
-            for found in self._client.api.containers(all=True, filters={"label": LABEL, "status": "created"}):
-                if found["Created"] < before:
+            for found in self._client.api.containers(all=True, filters={"label": LABEL}):
+                own = str(found["Labels"][LABEL])
+                ours = own == label or own.startswith(f"{label}-")
+                if ours or (found["State"] == "created" and found["Created"] < before):
                     self.remove(found["Id"])
 
     def remove(self, name: str) -> None:

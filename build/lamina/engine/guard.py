@@ -1,4 +1,4 @@
-"""Takes a temporary name from an image when the process that made it is gone, however it ended.
+"""Removes an image of a temporary name, with its containers, when who made it is gone, however that happened.
 
 An engine removes a container when its stream ends, but keeps an image for ever: so another process, in a session of its
 own, which neither Ctrl-C nor a kill of lamina reaches, waits for the end of a pipe.
@@ -27,7 +27,10 @@ _SETTLING = 15.0
 
 @contextlib.contextmanager
 def guarded(name: str, environment: Mapping[str, str]) -> Iterator[None]:
-    """Have the name of an image removed if this process ends within, without a word."""
+    """Have an image called ``name`` removed if this process ends within, without a word.
+
+    The labels of its containers begin with the name's tag.
+    """
     command = [sys.executable, "-m", "lamina.engine.guard", name]
     with subprocess.Popen(  # noqa: S603 - ourselves
         command,
@@ -46,12 +49,16 @@ def guarded(name: str, environment: Mapping[str, str]) -> Iterator[None]:
 
 
 def main() -> None:
-    """Wait, and remove the image of that name unless it was done with."""
+    """Wait, and remove what is there unless it was done with."""
     if sys.stdin.buffer.read() == _DONE:
         return
     until = time.monotonic() + _SETTLING
     with contextlib.suppress(LaminaError), contextlib.closing(connect(os.environ)) as engine:
-        while time.monotonic() < until and not engine.images.release(sys.argv[1]):
+        name = sys.argv[1]
+        while time.monotonic() < until:
+            engine.remove_all(name.rpartition(":")[2])
+            if engine.images.release(name):
+                return
             time.sleep(0.5)
 
 

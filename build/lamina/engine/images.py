@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lamina.engine.attached import told
+from lamina.engine.base import engine_name
 from lamina.errors import MissingToolError, UsageError
 from lamina.progress import SILENT
 
@@ -46,10 +47,11 @@ class Images:
 
         Raises:
             MissingToolError: it is not there and cannot be pulled.
-            UsageError: it is for another architecture.
+            UsageError: it is for another architecture, or lies in a file.
         """
         from docker.errors import DockerException, ImageNotFound
 
+        reference = engine_name(reference)
         wanted = IMAGE_ARCHITECTURE[target.architecture]
         try:
             try:

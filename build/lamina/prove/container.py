@@ -59,10 +59,18 @@ class ContainerSandbox:
     """Where jobs run in containers; made by :func:`open_container`. To be closed, or used as a context."""
 
     def __init__(
-        self, engine: Engine, image: Image, target: Target, stage: Stage, tmp: int, *, network: bool = False
+        self,
+        engine: Engine,
+        image: Image,
+        target: Target,
+        stage: Stage,
+        *,
+        tmp: int,
+        label: str,
+        network: bool,
     ) -> None:
         self._engine, self._image, self._target, self._tmp, self._network = engine, image, target, tmp, network
-        self._label = secrets.token_hex(8)
+        self._label = "-".join(filter(None, (label, secrets.token_hex(8))))
         self._running: list[Contained] = []
         python = target.runtime.python
         self._places = places.lambdas(python, beside=True)
@@ -212,17 +220,18 @@ def open_image(
     standin: Callable[[], Path],
     *,
     tmp: int = TMP_BYTES,
+    label: str = "",
     network: bool = False,
 ) -> ContainerSandbox:
     """The same of an image that the engine has; where ``stage`` names no folder, its own stands there.
 
-    The engine is closed with the sandbox.
+    The labels of its containers begin with ``label``. The engine is closed with the sandbox.
 
     Raises:
         MissingToolError: the engine does not run it.
         UsageError: the image is not one of the target.
     """
-    sandbox = ContainerSandbox(engine, image, target, stage, tmp, network=network)
+    sandbox = ContainerSandbox(engine, image, target, stage, tmp=tmp, label=label, network=network)
     try:
         sandbox.furnish(standin)
     except BaseException:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import secrets
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -35,17 +34,18 @@ _SLOWEST_LIST = 120.0
 
 
 @contextlib.contextmanager
-def loaded(engine: Engine, image: Stored, environment: Mapping[str, str]) -> Iterator[Image]:
+def loaded(engine: Engine, image: Stored, label: str, environment: Mapping[str, str]) -> Iterator[Image]:
     """Have the engine hold an image; at the end it is removed, unless it was there before.
 
     Its ``reference`` and ``digest`` are those of ``image``, whatever the engine makes of them. ``environment`` leads to
-    the same engine: where this process is killed, another one removes the image.
+    the same engine: where this process is killed, another one removes the image, and the containers whose labels begin
+    with ``label``.
 
     Raises:
         IntegrityError: a blob is not what its digest says.
         MissingToolError: the engine refuses it.
     """
-    name = f"{REPOSITORY}:{secrets.token_hex(8)}"
+    name = f"{REPOSITORY}:{label}"
     with guarded(name, environment):
         try:
             found = engine.images.hold(image.manifest.config.digest, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import secrets
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
@@ -138,16 +139,16 @@ def _open_zips(order: Order, means: Means) -> Iterator[Session]:
 def _open_image(order: Order, means: Means) -> Iterator[Session]:
     emitted = _emitted(order, f"{order.name}.oci.tar", "image")
     stage = Stage(Path(order.target.runtime.interpreter), Path())
-    architecture, name = order.target.architecture, emitted.path.name
+    architecture, name, label = order.target.architecture, emitted.path.name, secrets.token_hex(8)
     with contextlib.closing(connect(means.environment)) as engine:
         means.progress.stage(f"loading {name}")
         stored = open_layout(emitted.path, architecture, means.store, name=name, progress=means.progress)
-        with loaded(engine, stored, means.environment) as image:
+        with loaded(engine, stored, label, means.environment) as image:
 
             def opened(stage: Stage) -> ContainerSandbox:
                 own = connect(means.environment)
                 standin = partial(_standin, order, means)
-                return open_image(stage, order.target, own, image, standin, network=means.network)
+                return open_image(stage, order.target, own, image, standin, label=label, network=means.network)
 
             unpruned = _untouched(order, means, stage, opened)
             with opened(stage) as sandbox:

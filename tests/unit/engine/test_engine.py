@@ -9,8 +9,8 @@ import pytest
 
 from lamina.engine import connect as engine
 from lamina.engine.attached import told
-from lamina.engine.base import reference
-from lamina.errors import MissingToolError
+from lamina.engine.base import engine_name, reference
+from lamina.errors import MissingToolError, UsageError
 from lamina.target import target_for
 
 _ELSEWHERE = (
@@ -119,3 +119,18 @@ def test_the_image_is_the_recipes_or_the_variables_or_aws_own(
     stated: str | None, environment: dict[str, str], image: str
 ) -> None:
     assert reference(stated, target_for("cp312", architecture="x86_64"), environment) == image
+
+
+@pytest.mark.parametrize("stated", ["own:1", "docker://own:1", "docker-daemon:own:1"])
+def test_an_image_is_called_by_the_name_that_the_engine_knows(stated: str) -> None:
+    assert engine_name(stated) == "own:1"
+
+
+@pytest.mark.parametrize("stated", ["oci:base", "oci-archive:base.tar", "docker-archive:base.tar"])
+def test_an_image_in_a_file_is_none_of_an_engine(stated: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        engine_name(stated)
+    assert caught.value.message == f"{stated}: lies in a file, and a container engine runs only what it has itself"
+    assert caught.value.hint == (
+        f"Load it, and name it by LAMINA_BASE_IMAGE: skopeo copy {stated} docker-daemon:NAME:TAG"
+    )
