@@ -350,6 +350,43 @@ def test_an_image_that_is_not_what_its_manifest_says_is_not_run(api: Path, image
     assert f"error: dist/{image.name}: is not the archive that the manifest beside it describes\n" in done.stderr
 
 
+@pytest.mark.usefixtures("index")
+def test_an_image_without_an_emulator_is_started_as_lambda_starts_it(
+    api: Path,
+    image: Path,  # noqa: ARG001 - locks
+    shared_store: Path,
+    base_image: str,
+    engine: Engine,
+) -> None:
+    client = engine._client.api
+    made = client.create_container(
+        base_image,
+        entrypoint=["/bin/rm", "/usr/local/bin/aws-lambda-rie"],
+        host_config=client.create_host_config(network_mode="none"),
+    )["Id"]
+    client.start(made)
+    client.wait(made)
+    base = f"lamina-bare:{os.getpid()}"
+    client.commit(made, *base.split(":"), changes=['ENTRYPOINT ["/lambda-entrypoint.sh"]'])
+    client.remove_container(made)
+    try:
+        done = _run(api, shared_store, "image", "api", "--base", f"docker-daemon:{base}", "--output", "bare")
+        assert done.returncode == 0, done.stderr
+        recipe = api / "recipes" / "api.toml"
+        whole = recipe.read_text()
+        recipe.write_text(whole.replace('"layer", "function", "image"', '"image"'))
+        try:
+            done = _run(api, shared_store, "prove", "api", "--output", "bare", "--json", "--quiet")
+        finally:
+            recipe.write_text(whole)
+    finally:
+        client.remove_image(base, force=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    [row] = json.loads(done.stdout)
+    kinds = [(proof["kind"], proof["passed"]) for proof in row["proofs"]]
+    assert kinds == [("imports", True), ("event", True), ("entry", True)]
+
+
 def _until(met: Callable[[], bool]) -> None:
     until = time.monotonic() + 30
     while not met():

@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 _PROGRAM = Path(__file__).with_name("inside") / "emulate.py"
 #: The entry point of AWS's images: Lambda developer guide, page python-image.
 _ENTRY = "/lambda-entrypoint.sh"
+_ENTER = """
+import json, os, sys
+command, environment, folder = json.loads(sys.argv[1])
+reserved = {name: value for name, value in os.environ.items() if name.startswith(("AWS_", "_"))}
+os.chdir(folder)
+os.execvpe(command[0], command, {**reserved, **environment})
+"""
 _SECONDS = 60.0  # beyond all timeouts together, for the emulator itself
 
 
@@ -42,11 +49,23 @@ class Entry(NamedTuple):
     environment: Mapping[str, str]
     folder: str
 
+    def with_variables(self, more: Mapping[str, str]) -> Entry:
+        """The same with more variables, as ``docker run --env`` adds them."""
+        return self._replace(environment={**self.environment, **more})
+
 
 def entry_of(image: Image) -> Entry:
     """What the configuration of an image says that it starts."""
     pairs = (variable.partition("=") for variable in image.environment)
     return Entry(image.entry, {name: value for name, _, value in pairs}, image.folder)
+
+
+def client_of(entry: Entry) -> tuple[str, ...]:
+    """What starts an image's entry point where a function's runtime client is started: as Lambda itself does.
+
+    It gets the image's variables and those that Lambda reserves, and nothing else of the sandbox's.
+    """
+    return "-c", _ENTER, json.dumps([entry.command, dict(entry.environment), entry.folder])
 
 
 def through_emulator(

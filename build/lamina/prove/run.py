@@ -15,7 +15,7 @@ from lamina.emit import manifest as manifests
 from lamina.emit.manifest import Proof
 from lamina.errors import IntegrityError, RecipeError
 from lamina.files import put
-from lamina.prove.emulator import Emulated, through_emulator
+from lamina.prove.emulator import Emulated, client_of, through_emulator
 from lamina.prove.imports import prove as judge
 from lamina.prove.imports import run_imports
 from lamina.prove.invocation import CREDENTIALS
@@ -112,8 +112,13 @@ def prove(
             if session.entry is not None:  # the function's own variables are the image's to set
                 setting = setting._replace(environment=beside.environment)
             if session.sandbox.where.how.startswith("container "):
-                for emulated in through_emulator(session.sandbox, setting, stated.events, session.entry):
-                    yield _emulated(where, emulated)
+                told = through_emulator(session.sandbox, setting, stated.events, session.entry)
+                yield from (_emulated(where, emulated) for emulated in told)
+                if session.entry is not None and not told:  # then as Lambda does, with a Runtime API
+                    own = session.entry.with_variables(beside.environment)
+                    with Function(session.sandbox, setting._replace(client=client_of(own))) as function:
+                        for event in stated.events:
+                            yield _event(where, function, event, "entry")
 
 
 @contextlib.contextmanager
@@ -257,7 +262,7 @@ def _script(session: Session, where: str, path: str, content: bytes, beside: Ser
     return Result(Proof("script", where, passed, detail), () if passed else tuple(said[-_LAST_LINES:]))
 
 
-def _event(where: str, function: Function, event: Event) -> Result:
+def _event(where: str, function: Function, event: Event, kind: str = "event") -> Result:
     done = function.invoke(event.data)
     trial = judge_event(event, done, function.setting)
     lines: tuple[str, ...] = ()
@@ -269,7 +274,7 @@ def _event(where: str, function: Function, event: Event) -> Result:
     memory = max_memory(done, function.setting)
     detail = f"{event.where}: {'as expected' if trial.passed else 'not as expected'}; "
     detail += f"{init}{done.seconds * 1000:.0f} ms, {memory} MB"
-    return Result(Proof("event", where, trial.passed, detail), lines, tuple(_costly(done, memory)), of_function=True)
+    return Result(Proof(kind, where, trial.passed, detail), lines, tuple(_costly(done, memory)), of_function=True)
 
 
 def _costly(done: Invocation, memory: int) -> Iterator[str]:
