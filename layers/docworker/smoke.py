@@ -1,4 +1,4 @@
-"""The proof of docworker: an invoice read, classified by an answer that was recorded, and the result written back.
+"""The proof of docworker: a document read, classified by an answer that was recorded, and the result written back.
 
 Runs in the sandbox, with the layer and the function on the path and the objects of the recipe's proof in an S3 on
 loopback. The API is a server of this script that gives the recorded answer to whoever asks.
@@ -46,11 +46,13 @@ os.environ["ANTHROPIC_API_KEY"] = "recorded"
 
 import handler  # noqa: E402 - it makes its clients when it is imported
 
-answer = handler.lambda_handler(json.loads(read("recorded", "invoice-event.json")), None)
+event = json.loads(read("recorded", "event.json"))
+key = json.loads(event["Records"][0]["body"])["key"]
+answer = handler.lambda_handler(event, None)
 if answer != {"batchItemFailures": []}:
     raise SystemExit(f"the batch failed: {answer}")
 if len(ASKED) != 1 or b"Invoice" not in ASKED[0]:
     raise SystemExit(f"asked {len(ASKED)} times, and not about the invoice: {ASKED}")
-written = json.loads(read("documents", "invoice.pdf.json"))
-if written["source"] != {"bucket": "documents", "key": "invoice.pdf"} or written["kind"] != "invoice":
+written = json.loads(read("documents", f"{key}.json"))
+if written["source"] != {"bucket": "documents", "key": key} or written["kind"] != "invoice":
     raise SystemExit(f"the result is not about the document: {written}")

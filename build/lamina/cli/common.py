@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lamina.errors import LaminaError, UsageError
+from lamina.lock import lock_path
 from lamina.progress import Progress, Task
 from lamina.project import Order, Project, load_recipe
 from lamina.recipe import Recipe, targets
@@ -95,10 +96,19 @@ def select(recipe: Recipe, wanted: Iterable[str], *, lenient: bool = False) -> l
     return [known[name] for name in names if name in known] if names else list(known.values())
 
 
-def chosen(
-    names: Sequence[str], wanted: Sequence[str], store: Store, *, everything: bool, output: str | None = None
+def chosen(  # noqa: PLR0913 - what the options of the commands say
+    names: Sequence[str],
+    wanted: Sequence[str],
+    store: Store,
+    *,
+    everything: bool,
+    output: str | None = None,
+    locking: bool = False,
 ) -> list[tuple[Project, Recipe, list[Target]]]:
     """Every chosen project with its recipe and its selected targets.
+
+    Of all recipes, those for an image alone that were never locked are left out, and named on stderr, except for
+    ``locking``: their locks can need an index or a base image that not every machine reaches. Layers always have locks.
 
     Raises:
         UsageError: as :func:`choose` and :func:`select`; a target that none of several recipes has, too.
@@ -107,10 +117,19 @@ def chosen(
     projects = choose(names, everything=everything, output=output)
     for project in projects:
         recipe = load_recipe(project, store)
+        if everything and not locking and _never_locked(project, recipe):
+            click.echo(f"{recipe.name}: an image without a lock, left out; make one: lamina lock {recipe.name}", err=True)
+            continue
         rows.append((project, recipe, select(recipe, wanted, lenient=len(projects) > 1)))
     if not any(found for _, _, found in rows):
         raise UsageError(f"none of the recipes has a target {', '.join(wanted)}", hint="See [[target]] in the recipes.")
     return rows
+
+
+def _never_locked(project: Project, recipe: Recipe) -> bool:
+    """Whether a recipe makes nothing but an image, and has no lock for any of its targets."""
+    paths = (lock_path(project.recipe_path, recipe.name, target) for target in targets(recipe))
+    return set(recipe.artefacts) == {"image"} and not any(path.exists() for path in paths)
 
 
 def fetcher(

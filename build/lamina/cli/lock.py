@@ -67,7 +67,7 @@ def command(  # noqa: PLR0913 - the options of the contract
         raise UsageError(f"--check changes nothing, {other} does", hint="Give one of the two.")
     store = common.open_store()
     progress = common.TerminalProgress()
-    rows = common.chosen(recipes, wanted, store, everything=everything)
+    rows = common.chosen(recipes, wanted, store, everything=everything, locking=not check)
     done: list[machine.Lock] = []
     code = 0
     if check:

@@ -7,10 +7,11 @@ import shutil
 
 import fitz
 import pytesseract
-from PIL import Image
+from PIL import Image, ImageSequence
 
 MOST_PAGES = 50
 LARGEST_IMAGE = 50_000_000  # pixels
+READING = 30  # seconds for one page
 
 
 class UnreadableError(Exception):
@@ -33,10 +34,19 @@ def read_pdf(data: bytes) -> str:
 
 
 def read_image(name: str, data: bytes) -> str:
-    """The text that tesseract sees in an image, where the program is there."""
+    """The text that tesseract sees in the first pages of an image, where the program is there.
+
+    A TIFF of a scanner has a picture for each page; other images have one.
+    """
     if shutil.which("tesseract") is None:
-        raise UnreadableError(f"{name}: an image, and this function has no tesseract; add it as a layer or read PDFs")
+        where = "build this function as an image with tesseract, or read PDFs"
+        raise UnreadableError(f"{name}: an image, and this function has no tesseract; {where}")
     with Image.open(io.BytesIO(data)) as image:
-        if image.width * image.height > LARGEST_IMAGE:
-            raise UnreadableError(f"{name}: {image.width} x {image.height} pixels, more than {LARGEST_IMAGE}")
-        return str(pytesseract.image_to_string(image.convert("L"), timeout=30))
+        pages = []
+        for page in ImageSequence.Iterator(image):
+            if page.width * page.height > LARGEST_IMAGE:
+                raise UnreadableError(f"{name}: {page.width} x {page.height} pixels, more than {LARGEST_IMAGE}")
+            pages.append(str(pytesseract.image_to_string(page.convert("L"), timeout=READING)))
+            if len(pages) == MOST_PAGES:
+                break
+        return "\n".join(pages)

@@ -16,6 +16,7 @@ import torch
 from page import SCALE, Box, Page
 from tokenizers import Tokenizer
 from transformers import LayoutLMForSequenceClassification, LayoutLMForTokenClassification
+from transformers.utils.logging import disable_progress_bar
 
 ARCHITECTURES = {kind.__name__: kind for kind in (LayoutLMForSequenceClassification, LayoutLMForTokenClassification)}
 MIB_PER_CPU = 1769  # of a function's memory; source: AWS Lambda developer guide, page configuration-memory
@@ -66,6 +67,7 @@ def load(folder: Path) -> Classifier:
         ModelError: config.json names no architecture that is known here, or the files do not belong together.
     """
     use_threads()
+    disable_progress_bar()  # a bar in a log is noise
     stated = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures")
     kind = ARCHITECTURES.get(stated[0]) if isinstance(stated, list) and len(stated) == 1 else None
     if kind is None:
