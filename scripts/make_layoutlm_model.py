@@ -89,8 +89,10 @@ def make_pages(tokenizer: Tokenizer) -> tuple[torch.Tensor, torch.Tensor, torch.
         known, common = (INVOICE, LETTER)[label], BOTH[:5]
         words = [(known if place % 2 else common)[(number // 2 + place) % 5] for place in range(8)]
         ids.append(tokenizer.encode(words, is_pretokenized=True).ids)
-        rows = [[100 + 400 * (place % 2), 90 * (place // 2), 400 + 400 * (place % 2), 90 * (place // 2) + 60]
-                for place in range(8)]
+        rows = [
+            [100 + 400 * (place % 2), 90 * (place // 2), 400 + 400 * (place % 2), 90 * (place // 2) + 60]
+            for place in range(8)
+        ]
         boxes.append([[0, 0, 0, 0], *rows, [1000, 1000, 1000, 1000]])
         labels.append(label)
     return torch.tensor(ids), torch.tensor(boxes), torch.tensor(labels)

@@ -13,10 +13,11 @@ KEY = f"runs/{NEWEST}/best/model.safetensors"
 
 page = {"words": ["Invoice", "total"], "boxes": [[10, 10, 200, 40], [10, 60, 150, 90]]}
 answers = [handler.lambda_handler(page, None) for _ in range(2)]
-if answers[0] != answers[1] or answers[0]["statusCode"] != 200:
+if answers[0] != answers[1]:
     raise SystemExit(f"two answers to one page: {answers}")
-if answers[0]["body"]["run"] != NEWEST:
-    raise SystemExit(f"not by the newest run: {answers[0]}")
+body = answers[0]["body"]
+if body.get("label") != "invoice" or body.get("run") != NEWEST:
+    raise SystemExit(f"not an invoice by the newest run: {answers[0]}")
 
 s3 = boto3.client("s3")
 stored = s3.head_object(Bucket="models", Key=KEY)

@@ -16,6 +16,9 @@ pytestmark = pytest.mark.usefixtures("index")
 
 RECIPES = ("chroma", "docworker", "sklearn", "sklearn-latest")
 
+#: Recipes for images alone, see test_image_recipes.py; their locks need what not every machine reaches.
+IMAGES = ("docworker-image", "layoutlm")
+
 #: What each layer is used for, by recipe and target; run with the layer alone on the path.
 USES = {
     ("docworker", "cp311-manylinux2014_x86_64"): """
@@ -71,12 +74,24 @@ def interpreter(version: str) -> str | None:
 
 
 def test_all_recipes_are_tested(repository: Path) -> None:
-    assert tuple(sorted(path.stem for path in (repository / "recipes").glob("*.toml"))) == RECIPES
+    assert sorted(path.stem for path in (repository / "recipes").glob("*.toml")) == sorted((*RECIPES, *IMAGES))
 
 
 def test_locks_fit(lamina: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     done = lamina("lock", "--all", "--check")
     assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines() == [
+        f"{name}: left out, as it is an image without a lock; make one: lamina lock {name}" for name in IMAGES
+    ]
+
+
+def test_an_image_without_a_lock_is_missed_where_it_is_named(
+    lamina: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    done = lamina("lock", "layoutlm", "--check")
+    assert done.returncode == 2
+    assert "recipes/locks/layoutlm-cp312-manylinux_2_34_x86_64.txt" in done.stderr
+    assert "lamina lock layoutlm" in done.stderr
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

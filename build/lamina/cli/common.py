@@ -96,7 +96,7 @@ def select(recipe: Recipe, wanted: Iterable[str], *, lenient: bool = False) -> l
     return [known[name] for name in names if name in known] if names else list(known.values())
 
 
-def chosen(  # noqa: PLR0913 - what the options of the commands say
+def chosen(
     names: Sequence[str],
     wanted: Sequence[str],
     store: Store,
@@ -118,7 +118,9 @@ def chosen(  # noqa: PLR0913 - what the options of the commands say
     for project in projects:
         recipe = load_recipe(project, store)
         if everything and not locking and _never_locked(project, recipe):
-            click.echo(f"{recipe.name}: an image without a lock, left out; make one: lamina lock {recipe.name}", err=True)
+            click.echo(
+                f"{recipe.name}: an image without a lock, left out; make one: lamina lock {recipe.name}", err=True
+            )
             continue
         rows.append((project, recipe, select(recipe, wanted, lenient=len(projects) > 1)))
     if not any(found for _, _, found in rows):
