@@ -118,9 +118,8 @@ def chosen(
     for project in projects:
         recipe = load_recipe(project, store)
         if everything and not locking and _never_locked(project, recipe):
-            click.echo(
-                f"{recipe.name}: an image without a lock, left out; make one: lamina lock {recipe.name}", err=True
-            )
+            hint = f"make one: lamina lock {recipe.name}"
+            click.echo(f"{recipe.name}: left out, as it is an image without a lock; {hint}", err=True)
             continue
         rows.append((project, recipe, select(recipe, wanted, lenient=len(projects) > 1)))
     if not any(found for _, _, found in rows):
