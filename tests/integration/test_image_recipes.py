@@ -98,23 +98,12 @@ def test_docworker_on_the_stand_in_reads_a_scanned_page_with_the_images_tesserac
     lock = (project / "recipes" / "locks" / f"docworker-image-{TARGET}.txt").read_text(encoding="utf-8")
     for taken in ("bin/tesseract", "lib/libtesseract.so.5", "share/tesseract-ocr/5/tessdata/eng.traineddata"):
         assert re.search(rf"(?m)^# taken: {re.escape(taken)} [0-9a-f]{{64}} \d+$", lock), taken
-
-
-def test_the_proof_of_the_scan_fails_where_other_words_are_expected(
-    lamina: Lamina, project: Path, base_image: str
-) -> None:
-    stand_in(project, "docworker-image", base_image)
-    recorded = project / "layers" / "docworker" / "recorded" / "scan.words.json"
-    recorded.write_text('["Invoice 2024-118", "Southwind"]', encoding="utf-8")
-    for command in (["lock"], ["image", "--base", f"docker-daemon:{base_image}"]):
-        done = lamina(command[0], "docworker-image", *command[1:])
-        assert done.returncode == 0, done.stderr
-    done = lamina("prove", "docworker-image", "--json", "--quiet")
-    assert done.returncode == 1, done.stderr
-    [row] = json.loads(done.stdout)
-    [script] = [proof for proof in row["proofs"] if proof["kind"] == "script"]
-    assert not script["passed"]
-    assert "not read from the document: ['Southwind']" in script["detail"]
+    # The proof is one of the page's own words.
+    words = project / "layers" / "docworker" / "recorded" / "scan.words.json"
+    words.write_text('["Invoice 2024-118", "Southwind"]', encoding="utf-8")
+    done = lamina("prove", "docworker-image", "--quiet")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "not read from the document: ['Southwind']" in done.stdout
 
 
 def test_sklearn_as_an_image_on_the_stand_in(lamina: Lamina, project: Path, base_image: str) -> None:
