@@ -111,7 +111,7 @@ def test_a_page_is_classified_by_a_model_in_a_folder(told: Told) -> None:
 def test_of_a_long_page_the_beginning_is_read_and_the_answer_says_how_much(told: Told) -> None:
     body = told["long"]["body"]
     # 62 tokens between the marks at the ends; "meetings" has two, so the last word that counts is one with its first.
-    assert (body["label"], body["words"], body["read"]) == ("letter", 200, 42)
+    assert (body["words"], body["read"]) == (200, 42)  # the tiny model was taught short pages: its label says nothing
 
 
 def test_a_model_of_words_labels_each_word_once(told: Told) -> None:
