@@ -80,7 +80,7 @@ def told(python311: str, index: None, tmp_path_factory: pytest.TempPathFactory) 
     folders = [os.environ.get("LAMINA_TEST_WHEELS"), *os.environ.get("PIP_FIND_LINKS", "").split()]
     links = next((one for one in folders if one and [*Path(one).glob("torch-*cp311-cp311-*x86_64.whl")]), None)
     if links is None:
-        pytest.skip("LEFT OUT: layoutlm: neither LAMINA_TEST_WHEELS nor PIP_FIND_LINKS has torch for cp311 on CPUs")
+        pytest.skip("left out: layoutlm: neither LAMINA_TEST_WHEELS nor PIP_FIND_LINKS has torch for cp311 on CPUs")
     [wheel] = [path.name for path in sorted(Path(links).glob("torch-*cp311-cp311-*x86_64.whl"))][-1:]
     work = tmp_path_factory.mktemp("layoutlm")
     packages = [f"torch=={wheel.split('-')[1]}", "transformers>=5.23,<6", "boto3"]

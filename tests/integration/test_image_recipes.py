@@ -35,7 +35,7 @@ def torch_wheels() -> str:
     for folder in (os.environ.get("LAMINA_TEST_WHEELS"), *os.environ.get("PIP_FIND_LINKS", "").split()):
         if folder and [*Path(folder).glob("torch-*cp311-cp311-*x86_64.whl")]:
             return folder
-    pytest.skip("LEFT OUT: layoutlm: neither LAMINA_TEST_WHEELS nor PIP_FIND_LINKS has torch for cp311 on CPUs")
+    pytest.skip("left out: layoutlm: neither LAMINA_TEST_WHEELS nor PIP_FIND_LINKS has torch for cp311 on CPUs")
 
 
 def stand_in(project: Path, name: str, base: str) -> None:
