@@ -29,14 +29,14 @@ def build_layer(session: nox.Session) -> None:
 @nox.session
 def lock(session: nox.Session) -> None:
     """Resolve recipes again: `-- NAME...`, `-- --all --check`; without arguments, sklearn."""
-    session.install(".")
+    session.install(".[docker]")
     session.run("lamina", "lock", *(session.posargs or ["sklearn"]))
 
 
 @nox.session
 def verify(session: nox.Session) -> None:
     """Build recipes and run what was built: `-- NAME...`; without arguments, sklearn."""
-    session.install(".[prove]")
+    session.install(".[docker,prove]")
     session.run("lamina", "build", "--prove", *(session.posargs or ["sklearn"]))
 
 
