@@ -113,18 +113,6 @@ def forge(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-#: What is started once for a session, an engine foremost: tests that use one of these run in one worker.
-_STARTED = frozenset({"base_image"})
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file in one worker of ``pytest -n``, and all tests of what is started once in one, too."""
-    for item in items:
-        fixtures: Sequence[str] = getattr(item, "fixturenames", ())
-        group = "engine" if _STARTED.intersection(fixtures) else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """With LAMINA_TESTS_COMPLETE=1, what a machine must have and lacks is a failure, not a line at the end of a log."""
