@@ -14,7 +14,7 @@ import pytest
 
 from lamina import lock as locks
 from lamina.engine.base import About
-from lamina.engine.engine import Image
+from lamina.engine.images import Image
 from lamina.engine.model import Ended, Outcome
 from lamina.errors import IndexAccessError, LaminaError, ResolutionError, UsageError
 from lamina.recipe import Recipe, TargetSpec, model

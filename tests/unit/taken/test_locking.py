@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from lamina import taken
-from lamina.engine.engine import ELSEWHERE, Image
+from lamina.engine.engine import ELSEWHERE
+from lamina.engine.images import Image
 from lamina.errors import MissingToolError, StaleLockError
 from lamina.lock import Lock, LockedFile, inputs_digest, parse, render
 from lamina.overlay import Generated, kind_of
