@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lamina.errors import MissingToolError
+
+_SHOWN = 12
+_WIDEST = 300
+#: What terminals take as commands (ECMA-48), and what they would take so.
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True)
@@ -51,3 +57,10 @@ def run(
         message = f"{' '.join(words)}: still running after {timeout:g} s and was ended"
         raise MissingToolError(message, hint=printed or "Try again; nothing was changed.") from error
     return Completed(words, done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+
+
+def last_lines(text: str) -> str:
+    """The last lines that say something, indented; without the hints that uv and pip give on themselves."""
+    lines = [_CONTROL.sub("", line).rstrip()[:_WIDEST] for line in text.splitlines()]
+    told = [line for line in lines if line and not line.lstrip().startswith(("hint:", "note:", "[notice]"))]
+    return "\n".join(f"  {line}" for line in told[-_SHOWN:]) or "  it printed nothing"

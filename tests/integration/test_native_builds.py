@@ -229,7 +229,7 @@ def test_native_code_and_a_source_distribution_become_wheels_in_the_stand_in(
 ) -> None:
     work, manifest, said = made
     assert [line for line in said.splitlines() if "building" in line or "installing" in line] == [
-        f"installing {', '.join(PACKAGES)}",
+        f"installing {', '.join(PACKAGES)} in a container of {images.bare}",
         f"building ./local in {images.bare}",
         f"building ./more in {images.bare}",
         f"building fromsource_lamina_test-1.0.tar.gz in {images.bare}",

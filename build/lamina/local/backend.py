@@ -11,9 +11,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from lamina.errors import IndexAccessError, MissingToolError, ResolutionError
-from lamina.local.said import last_lines
 from lamina.local.versions import stated
-from lamina.process import run
+from lamina.process import last_lines, run
 from lamina.resolve import uv
 
 if TYPE_CHECKING:

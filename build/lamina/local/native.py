@@ -140,7 +140,7 @@ class Inside:
         from lamina.local.wheel import normalize
 
         files = sources.files()
-        room = self._opened(sources.where)
+        room = self._opened()
         self.progress.stage(f"building {sources.where} in {self._reference}")
         room.put("/", _tar({f"{_ROOT[1:]}/{name}": file for name, file in files.items()}))
         name = self._made(room, sources)
@@ -177,12 +177,13 @@ class Inside:
     def _memo(self, *made_from: object) -> Path:
         return self.store.path("built", hashlib.sha256(msgspec.json.encode((FORMAT, *made_from))).hexdigest())
 
-    def _opened(self, where: str) -> Room:
+    def _opened(self) -> Room:
         """The container with the tools and the system packages in it, and the way to the index open."""
         if self._room is None:
             if self.offline and self._packages:
-                message = f"offline, and {where} is built with packages of the image: {', '.join(self._packages)}"
-                raise IndexAccessError(message, hint="Run the command once without --offline.")
+                from lamina.engine.packages import offline_error
+
+                raise offline_error(self._reference, self._packages)
             try:
                 self._room = self._open()
             except BaseException:
@@ -191,11 +192,11 @@ class Inside:
         return self._room
 
     def _open(self) -> Room:
+        from lamina.engine.packages import install
         from lamina.engine.room import open_room
         from lamina.fetch import fetch
         from lamina.index import IndexClient
         from lamina.index.serve import IndexServer
-        from lamina.local.packages import install
 
         indexes = self._indexes()
         lock = tools_lock(self.target)
@@ -207,7 +208,7 @@ class Inside:
             )
         )
         if self._packages:
-            install(room, self._packages, self.progress)
+            install(room, self._packages, progress=self.progress)
         room.put("/", _tar({f"{_ROOT[1:]}/wheels/{one.filename}": (places[one.sha256], False) for one in lock.wheels}))
         client = self._held.enter_context(IndexClient(indexes, offline=self.offline, store=self.store))
         self._server = self._held.enter_context(IndexServer(client, self.store))
@@ -257,7 +258,7 @@ _ENVIRONMENT = {
 
 
 def _checked(done: Outcome, where: str) -> None:
-    from lamina.local.said import last_lines
+    from lamina.process import last_lines
 
     if done.code != 0:
         ended = "" if done.ended == "exited" else f" ({done.ended} after {done.seconds:.0f} s)"

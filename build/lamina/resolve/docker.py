@@ -29,6 +29,7 @@ from lamina import lock as locks
 from lamina.engine import base
 from lamina.errors import MissingToolError, ResolutionError, UsageError
 from lamina.fetch import fetch
+from lamina.process import last_lines
 from lamina.resolve.model import Answer, Refusal
 from lamina.resolve.uv import parse, platform_for
 
@@ -263,10 +264,8 @@ def _failed(outcome: Outcome, said: str) -> ResolutionError:
     if outcome.ended == "timeout":
         message = f"pip-compile found no end within {_TIMEOUT:.0f} s"
         return ResolutionError(message, hint="Limit versions by constraints, so that there is less to try.")
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    what = "\n".join(f"  {line}" for line in lines[-12:]) or "  it printed nothing"
     hint = (
         "If a package cannot be built there, require a version of it that has a wheel, or name the packages it needs "
         "in [builder] system-packages."
     )
-    return ResolutionError(f"pip-compile failed inside the base image:\n{what}", hint=hint)
+    return ResolutionError(f"pip-compile failed inside the base image:\n{last_lines(said)}", hint=hint)

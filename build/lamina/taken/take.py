@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lamina.engine.base import reference
+from lamina.engine.packages import install, offline_error
 from lamina.engine.room import open_room
-from lamina.errors import IndexAccessError, IntegrityError, MissingToolError
+from lamina.errors import IntegrityError, MissingToolError
 from lamina.progress import SILENT
 from lamina.taken.closure import Source, Wanted, collect
 from lamina.taken.tree import Budget, File, read
@@ -28,17 +29,7 @@ if TYPE_CHECKING:
 _MOST_BYTES = 1024**3
 _MOST_FILES = 65_535
 
-#: What installs packages without a question and without what is only recommended, for each manager; the packages
-#: follow as arguments. Sources: apt-get(8), dnf(8), yum(8), microdnf(8).
-_INSTALL = {
-    "apt-get": 'apt-get -q update && exec apt-get -q -y --no-install-recommends install "$@"',
-    "dnf": 'exec dnf -y --setopt=install_weak_deps=False install "$@"',
-    "microdnf": 'exec microdnf -y --setopt=install_weak_deps=0 install "$@"',
-    "yum": 'exec yum -y install "$@"',
-}
-_LONGEST_INSTALL = 1800.0  # seconds
-_LONGEST_SEARCH = 120.0
-_TOLD_LINES = 8
+_LONGEST_SEARCH = 120.0  # seconds
 
 
 class Taken(NamedTuple):
@@ -91,8 +82,8 @@ def take(room: Room, recipe: Recipe, target: Target, *, offline: bool = False, p
     """Install the recipe's system packages in a fresh container and take what ``overlay.from-image`` names.
 
     Raises:
-        IndexAccessError: the packages cannot be installed.
-        UsageError: an entry names nothing in the image, or something that cannot be taken.
+        IndexAccessError: the packages cannot be had.
+        UsageError: the image has no package manager; an entry names nothing in it, or something that cannot be taken.
         IntegrityError: the image or the engine gives what it cannot be.
         MissingToolError: the engine refuses.
     """
@@ -103,12 +94,8 @@ def take(room: Room, recipe: Recipe, target: Target, *, offline: bool = False, p
         there |= target.runtime.libraries_present
     if recipe.builder.system_packages:
         if offline:
-            raise IndexAccessError(
-                f"{image}: its package manager needs the network for {' '.join(recipe.builder.system_packages)}",
-                hint="Run the command once without --offline; the store keeps what it takes.",
-            )
-        progress.stage(f"installing {' '.join(recipe.builder.system_packages)} in a container of {image}")
-        install(room, recipe.builder.system_packages)
+            raise offline_error(image, recipe.builder.system_packages)
+        install(room, recipe.builder.system_packages, progress=progress)
     progress.stage(f"taking {', '.join(recipe.overlay.from_image)} from {image}")
     budget = Budget(image, _MOST_BYTES, _MOST_FILES)
 
@@ -121,31 +108,6 @@ def take(room: Room, recipe: Recipe, target: Target, *, offline: bool = False, p
     source = Source(image, lambda wanted: _located(room, folders, wanted)[0], files)
     found = collect(recipe.overlay.from_image, source, architecture=target.architecture, there=there)
     return Taken(room.image.digest, found)
-
-
-def install(room: Room, packages: Sequence[str]) -> None:
-    """Install packages with the image's own manager, which asks nothing.
-
-    Raises:
-        IndexAccessError: it fails, or the image has none.
-    """
-    image, manager = room.image.reference, room.about.manager
-    if manager not in _INSTALL:
-        raise IndexAccessError(
-            f"{image}: has no package manager that is known ({', '.join(_INSTALL)}), so {' '.join(packages)} cannot "
-            "be installed",
-            hint="Name an image that has one as base in the recipe's [image], or in LAMINA_BASE_IMAGE.",
-        )
-    command = ["/bin/sh", "-c", _INSTALL[manager], manager, *packages]
-    outcome = room.run(command, environment={"DEBIAN_FRONTEND": "noninteractive"}, seconds=_LONGEST_INSTALL)
-    if outcome.code == 0 and outcome.ended == "exited":
-        return
-    said = (outcome.stderr.strip() or outcome.stdout.strip()).decode(errors="replace").splitlines()
-    lines = "".join(f"\n  {line}" for line in said[-_TOLD_LINES:])
-    raise IndexAccessError(
-        f"{image}: {manager} does not install {' '.join(packages)}:{lines or ' it says nothing'}",
-        hint="Check the names in builder.system-packages, and that containers of this engine reach the network.",
-    )
 
 
 def _located(room: Room, folders: Sequence[str], wanted: Sequence[Wanted]) -> tuple[list[str | None], list[str]]:

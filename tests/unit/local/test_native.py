@@ -10,7 +10,6 @@ from lamina.built import Built
 from lamina.index import Indexes
 from lamina.local import tools
 from lamina.local.native import Inside
-from lamina.local.said import last_lines
 from lamina.local.signs import is_native
 from lamina.lock import LockedWheel, verify
 from lamina.progress import SILENT
@@ -58,13 +57,6 @@ def test_every_runtime_has_tools() -> None:
             verify(lock, Recipe(name="x", requirements=("pip",), target=(spec,)), target, "tools")
     capped = target_for("cp311", platform="manylinux2014_x86_64")
     assert tools.tools_digest(capped) == tools.tools_digest(TARGET)
-
-
-def test_the_end_of_what_was_said() -> None:
-    assert last_lines("") == "  it printed nothing"
-    assert last_lines("a\r\n\n\x1b[31mb\x1b[0m\x07\nhint: c\n  note: d\n") == "  a\n  b"
-    assert last_lines("".join(f"{number}\n" for number in range(20))).splitlines() == [f"  {n}" for n in range(8, 20)]
-    assert last_lines("x" * 1000) == "  " + "x" * 300
 
 
 class World:

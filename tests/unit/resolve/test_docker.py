@@ -153,7 +153,7 @@ def test_other_failures_are_told_without_the_address_of_the_index() -> None:
     room = FakeRoom(code=1, said=f"error: no compiler\n\n  {FakeServer.url}a/ is odd\n")
     with pytest.raises(ResolutionError) as caught:
         ask(room, "a")
-    expected = "pip-compile failed inside the base image:\n  error: no compiler\n  index:a/ is odd"
+    expected = "pip-compile failed inside the base image:\n  error: no compiler\n    index:a/ is odd"
     assert caught.value.message == expected
     room = FakeRoom()
     room.stdout = b"no JSON"
