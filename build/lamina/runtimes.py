@@ -118,13 +118,15 @@ class Quotas(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A processor architecture, named as in wheels: Lambda's name for it and the lowest glibc of its manylinux.
+    """A processor architecture, named as in wheels: other names for it, and the lowest glibc of its manylinux.
 
+    Lambda has a name of its own for it, and so have container images.
     ``aliases`` are accepted in a recipe's ``architecture``; ``mistaken`` names are not, but leave no doubt.
     """
 
     name: str
     lambda_name: str = msgspec.field(name="lambda")
+    image_name: str = msgspec.field(name="image")
     floor: Glibc
     aliases: tuple[str, ...]
     mistaken: tuple[str, ...]
@@ -176,6 +178,11 @@ def facts() -> Facts:
 def runtimes() -> tuple[Runtime, ...]:
     """Every known Lambda runtime for Python, oldest first."""
     return facts().runtimes
+
+
+def image_architecture(name: str) -> str:
+    """How images spell an architecture; what no wheel spells so stays as it is."""
+    return next((one.image_name for one in facts().architectures if one.name == name), name)
 
 
 def quotas() -> Quotas:

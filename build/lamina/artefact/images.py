@@ -15,6 +15,7 @@ from lamina.artefact.gathered import Gathered
 from lamina.artefact.rootfs import Tree, apply
 from lamina.errors import IntegrityError, UsageError
 from lamina.oci.blobs import Blob, Blobs, FolderBlobs, TarBlobs, checked
+from lamina.runtimes import image_architecture
 
 _T = TypeVar("_T")
 
@@ -146,7 +147,7 @@ def _choose(manifests: list[_Descriptor], name: str, architecture: str | None) -
     images = [entry for entry in manifests if entry.platform is None or entry.platform.os in {"", "linux"}]
     if len(images) == 1:
         return images[0]
-    wanted = {"x86_64": "amd64", "aarch64": "arm64"}.get(architecture or "", architecture or "")
+    wanted = image_architecture(architecture or "")
     fits = [entry for entry in images if entry.platform is not None and entry.platform.architecture == wanted]
     if len(fits) == 1:
         return fits[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from lamina.cli import common
 from lamina.errors import MissingToolError
 from lamina.project import Order, order
 from lamina.report import machine
+from lamina.runtimes import image_architecture
 
 if TYPE_CHECKING:
     from lamina.prove.run import Result
@@ -95,12 +96,11 @@ def provable(targets: Sequence[Target], name: str, *, asked: bool, place: Place 
 
     Where none is left, all are returned, and the proof of the first says what this machine lacks.
     """
-    from lamina.engine.images import IMAGE_ARCHITECTURE
     from lamina.prove.interpreters import this_host
 
     host = this_host()
     able = place == "container" or host.system == "linux"
-    here = [target for target in targets if able and host.machine in _spellings(target, IMAGE_ARCHITECTURE)]
+    here = [target for target in targets if able and host.machine in _spellings(target)]
     if asked or not here:
         return list(targets)
     for target in targets:
@@ -110,9 +110,9 @@ def provable(targets: Sequence[Target], name: str, *, asked: bool, place: Place 
     return here
 
 
-def _spellings(target: Target, images: Mapping[str, str]) -> tuple[str, ...]:
+def _spellings(target: Target) -> tuple[str, ...]:
     """How Linux, macOS and Windows call the target's architecture."""
-    of_images = images[target.architecture]
+    of_images = image_architecture(target.architecture)
     return target.architecture, of_images, of_images.upper()
 
 

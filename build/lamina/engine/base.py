@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lamina.engine.model import Outcome
+    from lamina.recipe import Recipe
     from lamina.target import Target
 
 #: Names the image where the recipe does not.
@@ -67,6 +68,15 @@ def engine_name(stated: str) -> str:
             hint=f"Load it, and name it by {OVERRIDE}: skopeo copy {stated} docker-daemon:NAME:TAG",
         )
     return stated
+
+
+def runnable(recipe: Recipe, target: Target, environment: Mapping[str, str]) -> str:
+    """The base image of a recipe's target, as an engine calls it.
+
+    Raises:
+        UsageError: it lies in a file, where no engine runs it.
+    """
+    return engine_name(reference(recipe.base, target, environment))
 
 
 def needed(name: str, target: Target) -> str:

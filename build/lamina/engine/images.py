@@ -6,9 +6,9 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lamina.engine.attached import told
-from lamina.engine.base import engine_name
 from lamina.errors import MissingToolError, UsageError
 from lamina.progress import SILENT
+from lamina.runtimes import image_architecture
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from lamina.progress import Progress
     from lamina.target import Target
 
-#: How images spell architectures: https://github.com/opencontainers/image-spec/blob/main/config.md#properties.
-IMAGE_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}
 #: Seconds for an engine to be done with the last container of an image that is to be removed.
 _RELEASED = 10.0
 
@@ -47,12 +45,11 @@ class Images:
 
         Raises:
             MissingToolError: it is not there and cannot be pulled.
-            UsageError: it is for another architecture, or lies in a file.
+            UsageError: it is for another architecture.
         """
         from docker.errors import DockerException, ImageNotFound
 
-        reference = engine_name(reference)
-        wanted = IMAGE_ARCHITECTURE[target.architecture]
+        wanted = image_architecture(target.architecture)
         try:
             try:
                 found = self._client.images.get(reference)

@@ -148,7 +148,7 @@ def open_room(
     offline: bool = False,
     progress: Progress = SILENT,
 ) -> Room:
-    """Start a container of the image ``name``, which :func:`lamina.engine.base.reference` gives.
+    """Start a container of the image ``name``, which :func:`lamina.engine.base.runnable` gives.
 
     Raises:
         MissingToolError: there is no engine, or it has no such image, or does not run it.

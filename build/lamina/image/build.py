@@ -138,10 +138,9 @@ def tag(order: Order) -> str:
 
 def _base(order: Order, means: Means) -> str:
     """The base's reference: the command line's, the recipe's, LAMINA_BASE_IMAGE's, or AWS's own."""
-    stated = order.recipe.image.base if order.recipe.image is not None else None
-    if means.base is None and stated is not None:
-        stated = bases.below(stated, order.project.root)
-    return reference(means.base or stated, order.target, means.env)
+    stated = order.recipe.base
+    own = None if stated is None else bases.below(stated, order.project.root)
+    return reference(means.base or own, order.target, means.env)
 
 
 def _layers(planner: Planner, plan: Plan, packed: Pack | None) -> tuple[tuple[layers.Made, str], ...]:

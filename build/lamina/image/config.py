@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from lamina.errors import IntegrityError, UsageError
-from lamina.oci.model import ARCHITECTURES
 from lamina.recipe import Function
+from lamina.runtimes import image_architecture
 from lamina.target import Target
 
 #: What image-spec defines of a configuration; the rest is of the engine that built the base, and of its build.
@@ -51,7 +51,7 @@ def read(content: bytes, name: str, layers: int, target: Target) -> dict[str, An
         raise IntegrityError(
             f"{name}: its configuration does not know the {layers} layers of its manifest", hint="Fetch it again."
         )
-    wanted = ARCHITECTURES[target.architecture]
+    wanted = image_architecture(target.architecture)
     system = f"{config.get('os')}/{config.get('architecture')}"
     if system != f"linux/{wanted}":
         raise UsageError(

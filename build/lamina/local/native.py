@@ -87,7 +87,7 @@ class Inside:
         self.target, self.store, self.env, self.offline, self.progress = target, store, env, offline, progress
         self._indexes = indexes
         self._packages = tuple(sorted(recipe.builder.system_packages))
-        self._reference = base.reference(recipe.image.base if recipe.image else None, target, env)
+        self._reference = base.reference(recipe.base, target, env)
         self._room: Room | None = None
         self._held = contextlib.ExitStack()
         self._server: IndexServer | None = None
@@ -198,14 +198,12 @@ class Inside:
         from lamina.index import IndexClient
         from lamina.index.serve import IndexServer
 
-        indexes = self._indexes()
+        name, indexes = base.engine_name(self._reference), self._indexes()
         lock = tools_lock(self.target)
         places = fetch(lock, store=self.store, indexes=indexes, offline=self.offline, progress=self.progress)
         network = bool(self._packages)
         room = self._held.enter_context(
-            open_room(
-                self._reference, self.target, self.env, network=network, offline=self.offline, progress=self.progress
-            )
+            open_room(name, self.target, self.env, network=network, offline=self.offline, progress=self.progress)
         )
         if self._packages:
             install(room, self._packages, progress=self.progress)

@@ -12,7 +12,6 @@ import msgspec
 
 from lamina.errors import IntegrityError, UsageError
 from lamina.oci.model import (
-    ARCHITECTURES,
     DOCKER_INDEX,
     DOCKER_MANIFEST,
     OCI_INDEX,
@@ -20,6 +19,7 @@ from lamina.oci.model import (
     Descriptor,
     Manifest,
 )
+from lamina.runtimes import image_architecture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +85,7 @@ def document(content: bytes, stated: str = "") -> Manifest | tuple[Descriptor, .
     )
 
 
-def choose(entries: Sequence[Descriptor], architecture: str | None, name: str, *, several: bool = True) -> Descriptor:
+def choose(entries: Sequence[Descriptor], architecture: str, name: str, *, several: bool = True) -> Descriptor:
     """The entry of an index for Linux on an architecture, named as wheels do (``x86_64``).
 
     Attestations, whose platform is unknown/unknown, are no images. Of ``several`` that fit, an index of a registry
@@ -94,7 +94,7 @@ def choose(entries: Sequence[Descriptor], architecture: str | None, name: str, *
     Raises:
         UsageError: there is none, or which one is meant is not clear.
     """
-    wanted = ARCHITECTURES.get(architecture or "", architecture or "")
+    wanted = image_architecture(architecture)
     images = [entry for entry in entries if (entry.platform or {}).get("os", "linux") in {"", "linux"}]
     fits = [entry for entry in images if (entry.platform or {}).get("architecture") == wanted]
     unnamed = [entry for entry in images if not (entry.platform or {}).get("architecture")]
@@ -126,7 +126,7 @@ def check_architecture(image: Image, architecture: str) -> None:
         config = msgspec.json.decode(b"".join(image.blob(image.manifest.config)), type=_Config)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise IntegrityError(f"{image.name}: its configuration cannot be read: {error}", hint=_AGAIN) from error
-    wanted = ARCHITECTURES.get(architecture, architecture)
+    wanted = image_architecture(architecture)
     found = (config.os or "linux", config.architecture or wanted)
     if found != ("linux", wanted):
         raise UsageError(

@@ -20,9 +20,6 @@ DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
-#: How images spell architectures: https://github.com/opencontainers/image-spec/blob/main/config.md#properties.
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
-
 
 class Descriptor(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """What names a blob: its media type, its digest (``sha256:…``), its size in bytes."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from lamina.emit import manifest as manifests
-from lamina.engine.base import reference
+from lamina.engine.base import runnable
 from lamina.engine.connect import connect
 from lamina.errors import FindingsError, IntegrityError, UsageError
 from lamina.function.build import stem
@@ -183,8 +183,7 @@ def _on_host(order: Order, means: Means) -> tuple[Stage, _Opened]:
 
 def _in_containers(order: Order, means: Means) -> tuple[Stage, _Opened]:
     """The same with an engine: interpreter and runtime are the image's."""
-    stated = order.recipe.image.base if order.recipe.image is not None else None
-    image = reference(stated, order.target, means.environment)
+    image = runnable(order.recipe, order.target, means.environment)
 
     def opened(stage: Stage) -> contextlib.AbstractContextManager[Sandbox]:
         means.progress.stage(f"asking a container engine for {image}")

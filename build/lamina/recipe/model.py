@@ -281,3 +281,8 @@ class Recipe(_Table, frozen=True):
     overlay: Annotated[Overlay, _says("What goes in beside the wheels, besides layers/<name>/overlay/.")] = Overlay()
     index: Annotated[tuple[Index, ...], _says("Indexes that serve the named packages and no others.")] = ()
     accept: Annotated[tuple[Accept, ...], _says("Findings judged acceptable; they stay visible.")] = ()
+
+    @property
+    def base(self) -> str | None:
+        """The base image that the recipe names, if it names one."""
+        return self.image.base if self.image is not None else None

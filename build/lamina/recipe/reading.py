@@ -86,7 +86,7 @@ def targets(recipe: Recipe) -> tuple[Target, ...]:
     """
     from lamina.target import TargetError, has_own_base, target_for
 
-    own = has_own_base(recipe.artefacts, recipe.image.base if recipe.image is not None else None)
+    own = has_own_base(recipe.artefacts, recipe.base)
     try:
         return tuple(
             target_for(spec.python, platform=spec.platform, architecture=spec.architecture, own_base=own)

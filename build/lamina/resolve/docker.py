@@ -26,8 +26,8 @@ import msgspec
 from packaging.requirements import Requirement
 
 from lamina import lock as locks
-from lamina.engine import base
-from lamina.errors import MissingToolError, ResolutionError, UsageError
+from lamina.engine.base import runnable
+from lamina.errors import MissingToolError, ResolutionError
 from lamina.fetch import fetch
 from lamina.process import last_lines
 from lamina.resolve.model import Answer, Refusal
@@ -188,6 +188,7 @@ def opened(
     from lamina.engine.room import open_room
     from lamina.index.serve import IndexServer
 
+    name = runnable(recipe, target, env)
     lock = locks.read(_LOCK)
     places = fetch(lock.wheels, store=store, indexes=client.indexes, offline=offline, progress=progress)
     program = Path(__file__).with_name("inside").joinpath("compile.py").read_bytes()
@@ -196,7 +197,7 @@ def opened(
         with zipfile.ZipFile(path) as wheel:
             files |= {f"{_FOLDER}/lib/{name}": wheel.read(name) for name in wheel.namelist() if name[-1] != "/"}
     try:
-        room = open_room(image(recipe, target, env), target, env, offline=offline, progress=progress)
+        room = open_room(name, target, env, offline=offline, progress=progress)
     except MissingToolError as error:
         hint = f"{error.hint}\nWithout an engine, uv resolves on this machine: lamina lock --builder uv {recipe.name}"
         raise MissingToolError(error.message, hint=hint.strip()) from error
@@ -204,19 +205,6 @@ def opened(
         room.put("/tmp", tar(files))  # noqa: S108
         progress.stage(f"resolving inside {room.image.reference}, {room.about.system}")
         yield Docker(room, target, server, lock)
-
-
-def image(recipe: Recipe, target: Target, env: Mapping[str, str]) -> str:
-    """The name that an engine knows the base image by.
-
-    Raises:
-        UsageError: the base is a file or folder, which no engine runs.
-    """
-    name = base.reference(recipe.image.base if recipe.image else None, target, env)
-    if name.startswith(("oci:", "oci-archive:", "docker-archive:")):
-        message = f"{name}: an engine cannot run a base that is a file or a folder"
-        raise UsageError(message, hint="Load it into the engine, and name it there: docker-daemon:NAME:TAG.")
-    return name.removeprefix("docker://").removeprefix("docker-daemon:")
 
 
 def hashes(text: str) -> dict[str, frozenset[str]]:

@@ -64,7 +64,7 @@ def memo(store: Store, recipe: Recipe, target: Target, image: str) -> Path:
         f"taken {FORMAT}",
         image,
         target.name,
-        recipe.image.base if recipe.image is not None else None,
+        recipe.base,
         sorted(recipe.artefacts),
         sorted(recipe.builder.system_packages),
         sorted(recipe.overlay.from_image),

@@ -7,7 +7,7 @@ import posixpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lamina.engine.base import reference
+from lamina.engine.base import runnable
 from lamina.engine.packages import install, offline_error
 from lamina.engine.room import open_room
 from lamina.errors import IntegrityError, MissingToolError
@@ -39,11 +39,6 @@ class Taken(NamedTuple):
     files: tuple[Generated, ...]
 
 
-def base_of(recipe: Recipe, target: Target, environment: Mapping[str, str]) -> str:
-    """The name of the image that the recipe takes files from."""
-    return reference(recipe.image.base if recipe.image is not None else None, target, environment)
-
-
 def open_base(
     recipe: Recipe,
     target: Target,
@@ -60,7 +55,7 @@ def open_base(
     Raises:
         MissingToolError, UsageError: as :func:`lamina.engine.room.open_room`.
     """
-    name = base_of(recipe, target, environment)
+    name = runnable(recipe, target, environment)
     network = bool(recipe.builder.system_packages) and not offline
     room = open_room(name, target, environment, network=network, offline=offline, progress=progress)
     if not image or room.image.digest == image:
@@ -90,7 +85,7 @@ def take(room: Room, recipe: Recipe, target: Target, *, offline: bool = False, p
     image = room.image.reference
     folders = target.runtime.library_path
     there = set(_located(room, folders, ())[1])
-    if not has_own_base(recipe.artefacts, recipe.image.base if recipe.image is not None else None):
+    if not has_own_base(recipe.artefacts, recipe.base):
         there |= target.runtime.libraries_present
     if recipe.builder.system_packages:
         if offline:

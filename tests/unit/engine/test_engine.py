@@ -9,8 +9,9 @@ import pytest
 
 from lamina.engine import connect as engine
 from lamina.engine.attached import told
-from lamina.engine.base import engine_name, reference
+from lamina.engine.base import engine_name, reference, runnable
 from lamina.errors import MissingToolError, UsageError
+from lamina.recipe import Image, Recipe, TargetSpec
 from lamina.target import target_for
 
 _ELSEWHERE = (
@@ -124,6 +125,14 @@ def test_the_image_is_the_recipes_or_the_variables_or_aws_own(
 @pytest.mark.parametrize("stated", ["own:1", "docker://own:1", "docker-daemon:own:1"])
 def test_an_image_is_called_by_the_name_that_the_engine_knows(stated: str) -> None:
     assert engine_name(stated) == "own:1"
+
+
+def test_what_runs_is_the_base_of_the_recipe_as_an_engine_calls_it() -> None:
+    target = target_for("cp312", architecture="x86_64")
+    spec = TargetSpec("cp312", architecture="x86_64")
+    for image, name in ((None, "other:1"), (Image(), "other:1"), (Image("docker-daemon:own:1"), "own:1")):
+        recipe = Recipe("x", ("a",), (spec,), image=image)
+        assert runnable(recipe, target, {"LAMINA_BASE_IMAGE": "docker://other:1"}) == name
 
 
 @pytest.mark.parametrize("stated", ["oci:base", "oci-archive:base.tar", "docker-archive:base.tar"])

@@ -16,8 +16,7 @@ from lamina import lock as locks
 from lamina.engine.base import About
 from lamina.engine.images import Image
 from lamina.engine.model import Ended, Outcome
-from lamina.errors import IndexAccessError, LaminaError, ResolutionError, UsageError
-from lamina.recipe import Recipe, TargetSpec, model
+from lamina.errors import IndexAccessError, LaminaError, ResolutionError
 from lamina.resolve import docker
 from lamina.resolve.model import Answer, Question, Refusal
 from lamina.resolve.uv import platform_for
@@ -174,24 +173,3 @@ def test_the_builder_in_a_lock_is_one_that_locks_can_state() -> None:
 
 def test_pip_tools_is_pure_python_for_every_image() -> None:
     assert [wheel.filename for wheel in LOCK.wheels if not wheel.filename.endswith("-none-any.whl")] == []
-
-
-@pytest.mark.parametrize(
-    ("stated", "name"),
-    [
-        (None, "standin:1"),
-        ("docker://registry.invalid/a:1", "registry.invalid/a:1"),
-        ("docker-daemon:own:2", "own:2"),
-        ("own:3", "own:3"),
-    ],
-)
-def test_the_image_that_is_started(stated: str | None, name: str) -> None:
-    recipe = Recipe("x", ("a",), (TargetSpec("cp311", architecture="x86_64"),), image=model.Image(stated))
-    assert docker.image(recipe, AL2, {"LAMINA_BASE_IMAGE": "standin:1"}) == name
-
-
-def test_a_base_that_is_a_file_cannot_be_started() -> None:
-    recipe = Recipe("x", ("a",), (TargetSpec("cp311", architecture="x86_64"),), image=model.Image("oci-archive:a.tar"))
-    with pytest.raises(UsageError) as caught:
-        docker.image(recipe, AL2, {})
-    assert caught.value.message == "oci-archive:a.tar: an engine cannot run a base that is a file or a folder"
