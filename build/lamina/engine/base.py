@@ -1,51 +1,23 @@
-"""The base image of a target: which one it is, and what it says of itself."""
+"""The base image of a target: which one it is, how an engine calls it, and whether it is one for the target."""
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from lamina.engine.probe import read, version
 from lamina.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lamina.engine.model import Outcome
+    from lamina.engine.probe import About
+    from lamina.errors import MissingToolError
     from lamina.recipe import Recipe
     from lamina.target import Target
 
 #: Names the image where the recipe does not.
 OVERRIDE = "LAMINA_BASE_IMAGE"
-
-#: Printed as one line of JSON by the image's interpreter.
-PROBE = """
-import json, os, platform, shutil
-told = {"python": platform.python_version(), "machine": platform.machine(), "glibc": "", "system": "Linux"}
-try:
-    told["glibc"] = os.confstr("CS_GNU_LIBC_VERSION").split()[1]
-except (AttributeError, IndexError, OSError, ValueError):
-    pass
-try:
-    with open("/etc/os-release") as file:
-        for line in file:
-            if line.startswith("PRETTY_NAME="):
-                told["system"] = line.partition("=")[2].strip().strip("\\"'")
-except OSError:
-    pass
-managers = ("microdnf", "dnf", "yum", "apt-get")
-told["manager"] = next((name for name in managers if shutil.which(name)), "")
-print(json.dumps(told))
-"""
-
-
-class About(NamedTuple):
-    """What an image is. ``manager`` installs its packages: ``microdnf``, ``dnf``, ``yum``, ``apt-get``, or nothing."""
-
-    system: str
-    python: tuple[int, ...]
-    machine: str
-    glibc: tuple[int, ...]
-    manager: str
 
 
 def reference(stated: str | None, target: Target, environment: Mapping[str, str]) -> str:
@@ -91,37 +63,31 @@ def hint(target: Target) -> str:
 
 
 def about(name: str, target: Target, outcome: Outcome) -> About:
-    """What :data:`PROBE` printed, held against the target.
+    """What :data:`lamina.engine.probe.PROBE` printed, held against the target.
 
     Raises:
         UsageError: the image has another Python or architecture, or does not say.
     """
-    try:
-        told = json.loads(outcome.stdout)
-        found = About(
-            str(told["system"]),
-            numbers(told["python"]),
-            str(told["machine"]),
-            numbers(told["glibc"]),
-            str(told["manager"]),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError):
-        said = outcome.stderr.decode(errors="replace").strip().splitlines()
-        what = said[-1] if said else "what is there says nothing of itself"
-        raise UsageError(f"{needed(name, target)}: {what}", hint=hint(target)) from None
-    if found.python[:2] != target.runtime.python:
-        raise UsageError(f"{needed(name, target)}; it has CPython {told['python']}", hint=hint(target))
+    found = read(outcome.stdout)
+    if found is None:
+        raise silent(name, target, outcome)
+    if version(found.python)[:2] != target.runtime.python:
+        raise UsageError(f"{needed(name, target)}; it has CPython {found.python}", hint=hint(target))
     if found.machine != target.architecture:
         message = f"{needed(name, target)}, for {target.architecture}; it is for {found.machine}"
         raise UsageError(message, hint=hint(target))
     return found
 
 
-def numbers(text: str) -> tuple[int, ...]:
-    """``2.36`` as numbers; what follows the first part that is no number is left out."""
-    parts: list[int] = []
-    for part in text.split("."):
-        if not (part.isascii() and part.isdigit()):
-            break
-        parts.append(int(part))
-    return tuple(parts)
+def silent(name: str, target: Target, outcome: Outcome) -> UsageError:
+    """The error where an image does not say what it is."""
+    said = outcome.stderr.decode(errors="replace").strip().splitlines()
+    what = said[-1] if said else "what is there says nothing of itself"
+    return UsageError(f"{needed(name, target)}: {what}", hint=hint(target))
+
+
+def bare(name: str, target: Target, refusal: MissingToolError) -> UsageError | None:
+    """The error where an engine refuses to start an image because its interpreter is not there; else nothing."""
+    if "no such file or directory" in refusal.message and target.runtime.interpreter in refusal.message:
+        return UsageError(f"{needed(name, target)}; there is none", hint=hint(target))
+    return None

@@ -15,16 +15,17 @@ from lamina.engine import base
 from lamina.engine.connect import connect
 from lamina.engine.contained import Contained, Container
 from lamina.engine.model import FailedToEnterError
-from lamina.errors import MissingToolError, UsageError
+from lamina.engine.probe import PROBE
+from lamina.errors import MissingToolError
 from lamina.progress import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from lamina.engine.base import About
     from lamina.engine.engine import Engine
     from lamina.engine.images import Image
     from lamina.engine.model import Outcome
+    from lamina.engine.probe import About
     from lamina.progress import Progress
     from lamina.target import Target
 
@@ -51,9 +52,8 @@ class Room:
             self.about: About = self._ask()
         except MissingToolError as error:
             self.close()
-            if "no such file or directory" in error.message and self._interpreter in error.message:
-                message = f"{base.needed(image.reference, target)}; there is none"
-                raise UsageError(message, hint=base.hint(target)) from error
+            if (bare := base.bare(image.reference, target, error)) is not None:
+                raise bare from error
             raise
         except BaseException:
             self.close()
@@ -136,7 +136,7 @@ class Room:
 
     def _ask(self) -> About:
         name = self.image.reference
-        return base.about(name, self._target, self.python("-I", "-c", base.PROBE, seconds=_SLOWEST_START))
+        return base.about(name, self._target, self.python("-I", "-c", PROBE, seconds=_SLOWEST_START))
 
 
 def open_room(

@@ -17,6 +17,7 @@ from lamina.engine.connect import connect
 from lamina.engine.contained import Contained
 from lamina.engine.engine import Engine, Run
 from lamina.engine.model import FailedToEnterError
+from lamina.engine.probe import PROBE
 from lamina.errors import MissingToolError, UsageError
 from lamina.progress import SILENT
 from lamina.prove import machine, places
@@ -36,7 +37,7 @@ _UID, _GID = 993, 990
 _SLOWEST_START = 120.0
 _READABLE = 0o005
 
-#: What else there is to know of an image, as a line below those of the other probes.
+#: What else there is to know of an image, as a line below that of the probe.
 _ASK = """
 import importlib.util, os, platform
 folders = [f"/{name}/{platform.machine()}-linux-gnu" for name in ("lib", "usr/lib")]
@@ -155,31 +156,26 @@ class ContainerSandbox:
         return running
 
     def _ask(self) -> _Told:
-        image, runtime = self._image, self._target.runtime
-        needs, hint = base.needed(image.reference, self._target), base.hint(self._target)
+        name, target = self._image.reference, self._target
         try:
-            outcome = self._start(Job(("-c", base.PROBE + machine.PROBE + _ASK), seconds=_SLOWEST_START)).wait()
+            outcome = self._start(Job(("-c", PROBE + _ASK), seconds=_SLOWEST_START)).wait()
         except FailedToEnterError as error:
-            raise UsageError(f"{needs}: {error}", hint=hint) from error
+            raise UsageError(f"{base.needed(name, target)}: {error}", hint=base.hint(target)) from error
         except MissingToolError as error:
-            if "no such file or directory" in error.message and runtime.interpreter in error.message:
-                raise UsageError(f"{needs}; there is none", hint=hint) from error
+            if (bare := base.bare(name, target, error)) is not None:
+                raise bare from error
             raise
         if outcome is None:
             raise AssertionError
-        lines = [*outcome.stdout.splitlines(), b"", b"", b""]
-        base.about(image.reference, self._target, outcome._replace(stdout=lines[0]))
-        how = f"container {image.reference}@{image.digest}{', with a network' if self._network else ''}"
-        where = machine.read(lines[1], isolated=not self._network, how=how)
+        first, _, second = outcome.stdout.partition(b"\n")
+        about = base.about(name, target, outcome._replace(stdout=first))
+        how = f"container {name}@{self._image.digest}{', with a network' if self._network else ''}"
         try:
-            more = json.loads(lines[2])
-            told = bool(more["runtime"]), tuple(map(str, more["folders"]))
-        except (ValueError, KeyError, TypeError):
-            where, told = None, (False, ())
-        if where is None:
-            said = outcome.stderr.decode(errors="replace").strip().splitlines()
-            raise UsageError(f"{needs}: {said[-1] if said else 'what is there says nothing of itself'}", hint=hint)
-        return _Told(where, *told)
+            more = json.loads(second)
+            runtime, folders = bool(more["runtime"]), tuple(map(str, more["folders"]))
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise base.silent(name, target, outcome) from None
+        return _Told(machine.where_of(about, isolated=not self._network, how=how), runtime, folders)
 
 
 def open_container(  # noqa: PLR0913 - what a container needs of the edge

@@ -1,8 +1,7 @@
-"""What a place is, asked in the interpreter that runs there, and how a proof speaks of it."""
+"""How a proof speaks of the place where it ran."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from lamina.prove.model import Where
@@ -10,55 +9,13 @@ from lamina.prove.model import Where
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lamina.engine.probe import About
     from lamina.runtimes import Runtime
 
-#: Printed as one line of JSON by the interpreter that a proof runs in. A CPython can lack ssl or sqlite3.
-PROBE = """
-import json, os, platform, sys
-told = {"python": platform.python_version(), "system": "Linux", "glibc": "", "sqlite": "", "openssl": ""}
-try:
-    with open("/etc/os-release") as file:
-        for line in file:
-            if line.startswith("PRETTY_NAME="):
-                told["system"] = line.partition("=")[2].strip().strip("\\"'")
-except OSError:
-    pass
-try:
-    told["glibc"] = os.confstr("CS_GNU_LIBC_VERSION").split()[1]
-except (AttributeError, IndexError, OSError, ValueError):
-    pass
-try:
-    import sqlite3
-    told["sqlite"] = sqlite3.sqlite_version
-except ImportError:
-    pass
-try:
-    import ssl
-    told["openssl"] = ssl.OPENSSL_VERSION.split()[1]
-except (ImportError, IndexError):
-    pass
-print(json.dumps(told))
-"""
 
-
-def read(output: bytes, *, isolated: bool, how: str) -> Where | None:
-    """What :data:`PROBE` printed; ``None`` where it is not what it prints."""
-    try:
-        told = json.loads(output)
-        glibc, sqlite, openssl = (version(told[key]) for key in ("glibc", "sqlite", "openssl"))
-        return Where(str(told["system"]), str(told["python"]), glibc, sqlite, openssl, isolated, how)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
-
-
-def version(text: str) -> tuple[int, ...]:
-    """``2.36`` as numbers; what follows the first part that is no number is left out."""
-    numbers: list[int] = []
-    for part in text.split("."):
-        if not (part.isascii() and part.isdigit()):
-            break
-        numbers.append(int(part))
-    return tuple(numbers)
+def where_of(about: About, *, isolated: bool, how: str) -> Where:
+    """A place as proofs speak of it."""
+    return Where(about.system, about.python, about.glibc, about.sqlite, about.openssl, isolated, how)
 
 
 def newer(where: Where, runtime: Runtime) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from lamina.engine.model import FailedToEnterError
+from lamina.engine.probe import PROBE, read
 from lamina.errors import MissingToolError
 from lamina.prove import machine, places
 from lamina.prove.model import Job, Stage, Where
@@ -137,16 +138,16 @@ class HostSandbox:
         Raises:
             FailedToEnterError: it does not.
         """
-        running = self.start(Job(("-c", machine.PROBE), seconds=_SLOWEST_START))
+        running = self.start(Job(("-c", PROBE), seconds=_SLOWEST_START))
         outcome = running.wait()
         if outcome is None:
             raise AssertionError
         isolated = self._way.isolated and not self._way.network
-        where = machine.read(outcome.stdout, isolated=isolated, how=how)
-        if where is None:
+        about = read(outcome.stdout)
+        if about is None:
             told = outcome.stderr.decode(errors="replace").strip().splitlines()
             raise FailedToEnterError(told[-1] if told else f"the interpreter ended with {outcome.code}")
-        self._where = where
+        self._where = machine.where_of(about, isolated=isolated, how=how)
 
 
 def open_sandbox(

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lamina.engine.base import About
 from lamina.engine.images import Image
 from lamina.engine.model import Outcome
 from lamina.engine.packages import install, offline_error
+from lamina.engine.probe import About
 from lamina.errors import IndexAccessError, LaminaError, UsageError
 from lamina.progress import Progress
 
@@ -25,7 +25,7 @@ class Room:
 
     def __init__(self, manager: str, *outcomes: Outcome) -> None:
         self.image = Image("id", "base:1", "sha256:1")
-        self.about = About("Linux", (3, 11), "x86_64", (2, 26), manager)
+        self.about = About("Linux", "3.11.2", "x86_64", (2, 26), (), (), manager)
         self.ran: list[tuple[Sequence[str], dict[str, Any]]] = []
         self._outcomes = list(outcomes)
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
-import pytest
-
+from lamina.engine.probe import About
 from lamina.prove import machine
 from lamina.prove.model import Where
 from lamina.runtimes import Runtime, runtimes
@@ -36,20 +33,6 @@ def test_what_the_interpreter_lacks_is_left_out() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("text", "numbers"),
-    [("2.36", (2, 36)), ("3.40.1", (3, 40, 1)), ("2.36-9+deb12", (2,)), ("", ()), ("x.1", ()), ("2.²", (2,))],
-)
-def test_versions_are_numbers(text: str, numbers: tuple[int, ...]) -> None:
-    assert machine.version(text) == numbers
-
-
-def test_what_the_probe_prints_is_read() -> None:
-    told = {"python": "3.11.7", "system": "X", "glibc": "2.36", "sqlite": "", "openssl": "3.0.15"}
-    where = machine.read(json.dumps(told).encode(), isolated=True, how="namespaces")
-    assert where == Where("X", "3.11.7", (2, 36), (), (3, 0, 15), isolated=True, how="namespaces")
-
-
-@pytest.mark.parametrize("output", [b"", b"{", b"[]", b"{}", b"null", b"\xff", b'{"glibc": 1}'])
-def test_anything_else_is_not(output: bytes) -> None:
-    assert machine.read(output, isolated=True, how="namespaces") is None
+def test_where_a_proof_ran_is_what_the_place_said_of_itself() -> None:
+    about = About("Debian GNU/Linux 12", "3.11.7", "x86_64", (2, 36), (3, 40, 1), (3, 0, 15), "apt-get")
+    assert machine.where_of(about, isolated=True, how="namespaces") == DEBIAN

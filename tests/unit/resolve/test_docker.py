@@ -13,9 +13,9 @@ import msgspec
 import pytest
 
 from lamina import lock as locks
-from lamina.engine.base import About
 from lamina.engine.images import Image
 from lamina.engine.model import Ended, Outcome
+from lamina.engine.probe import About
 from lamina.errors import IndexAccessError, LaminaError, ResolutionError
 from lamina.resolve import docker
 from lamina.resolve.model import Answer, Question, Refusal
@@ -47,7 +47,7 @@ class FakeRoom:
     image = Image("sha256:1", "base:3.11", "sha256:2")
 
     def __init__(self, text: str = "", *, glibc: tuple[int, ...] = (2, 36), said: str = "", **told: object) -> None:
-        self.about = About("Some Linux", (3, 11, 2), "x86_64", glibc, "apt-get")
+        self.about = About("Some Linux", "3.11.2", "x86_64", glibc, (), (), "apt-get")
         markers = {"python_full_version": "3.11.2", "os_name": "posix"}
         self.stdout = json.dumps({"code": 0, "text": text, "reasons": [], "markers": markers, **told}).encode()
         self.said = said

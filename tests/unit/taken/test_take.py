@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lamina.engine.base import About
 from lamina.engine.images import Image as Found
 from lamina.engine.model import Outcome
+from lamina.engine.probe import About
 from lamina.errors import IndexAccessError, IntegrityError, MissingToolError
 from lamina.progress import Progress
 from lamina.recipe import Builder, Image, Overlay, Recipe, TargetSpec
@@ -34,7 +34,7 @@ class Room:
 
     def __init__(self, manager: str = "dnf", digest: str = "sha256:1") -> None:
         self.image = Found("id", "base:1", digest)
-        self.about = About("Linux", (3, 11), "x86_64", (2, 26), manager)
+        self.about = About("Linux", "3.11.2", "x86_64", (2, 26), (), (), manager)
         self.ran: list[tuple[list[str], dict[str, Any]]] = []
         self.installs = outcome()
         self.answers: list[object] = []
