@@ -21,8 +21,10 @@ import pytest
 
 from lamina.engine.connect import connect
 from lamina.engine.engine import LABEL, Engine
+from lamina.engine.probe import version
 from lamina.engine.room import Room, open_room
 from lamina.prove.loaded import REPOSITORY
+from lamina.tarformat import held
 from lamina.target import Target, target_for
 
 
@@ -53,7 +55,7 @@ def room(host: str, base_image: str) -> Iterator[Room]:  # noqa: ARG001 - names 
 
 def test_a_room_of_the_stand_in_says_what_it_is(room: Room) -> None:
     about = room.about
-    assert (about.python[:2], about.machine, about.glibc, about.manager) == (
+    assert (version(about.python)[:2], about.machine, about.glibc, about.manager) == (
         (3, 11),
         os.uname().machine,
         (2, 36),
@@ -72,12 +74,7 @@ def test_programs_in_a_room_of_the_stand_in_are_told_of_as_they_end(room: Room) 
 
 
 def test_files_go_into_a_room_of_the_stand_in_and_come_out(room: Room) -> None:
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w") as tar:
-        info = tarfile.TarInfo("given/in.txt")
-        info.size = 3
-        tar.addfile(info, io.BytesIO(b"abc"))
-    room.put("/root", content.getvalue())
+    room.put("/root", [held("given/in.txt", b"abc")])
     assert room.run(["/bin/cp", "in.txt", "out.txt"], folder="/root/given").code == 0
     got = io.BytesIO(b"".join(room.get("/root/given/out.txt")))
     with tarfile.open(fileobj=got) as tar:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from lamina.archive import MOST_ENTRIES
 from lamina.artefact.content import Sight, look_at
-from lamina.artefact.tars import Member, Tar
 from lamina.audit.model import Item
 from lamina.errors import IntegrityError
+from lamina.oci.tars import FILE, FOLDER, HARD_LINK, LINK, Member, Tar
 from lamina.target import quotas
 
 if TYPE_CHECKING:
@@ -105,15 +105,15 @@ def _node(
     gathered: Gathered | None,
 ) -> tuple[Item, Sight] | None:
     """What a member is; ``None`` for a hard link to nothing. Sources are read as far as ``gathered`` affords them."""
-    if member.type == b"5":
+    if member.type == FOLDER:
         return Item(path, "", 0, member.mode, "folder"), Sight()
-    if member.type == b"2":
+    if member.type == LINK:
         return Item(path, "", 0, member.mode, "link", member.link), Sight()
-    if member.type == b"1":
+    if member.type == HARD_LINK:
         target = _path(member.link) or ""
         found = added.get(target) or tree.nodes.get(target)
         return None if found is None else (found[0]._replace(path=path), found[1])
-    if member.type not in {b"0", b"\0", b"7"}:
+    if member.type not in FILE:
         return Item(path, "", 0, member.mode), Sight()  # a device or pipe: an image may have them
     item = Item(path, "", member.size, member.mode)
     judged = bool(_JUDGED.match(path))

@@ -18,15 +18,17 @@ from lamina.engine.model import FailedToEnterError
 from lamina.engine.probe import PROBE
 from lamina.errors import MissingToolError
 from lamina.progress import SILENT
+from lamina.tarformat import stream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from lamina.engine.engine import Engine
     from lamina.engine.images import Image
     from lamina.engine.model import Outcome
     from lamina.engine.probe import About
     from lamina.progress import Progress
+    from lamina.tarformat import File
     from lamina.target import Target
 
 _WAIT = "import sys; sys.stdin.buffer.read()"
@@ -110,13 +112,13 @@ class Room:
         """Run the image's own interpreter, as :meth:`run`."""
         return self.run([self._interpreter, *arguments], **more)
 
-    def put(self, folder: str, tar: bytes) -> None:
-        """Unpack a tar into a folder that is there.
+    def put(self, folder: str, files: Iterable[File]) -> None:
+        """Put files, and the folders above them, into a folder that is there; all in memory at once.
 
         Raises:
             MissingToolError: the engine refuses.
         """
-        self._engine.put(self._id, folder, tar)
+        self._engine.put(self._id, folder, b"".join(stream(files)))
 
     def get(self, path: str) -> Iterator[bytes]:
         """A file or folder as a tar, in pieces; hostile, as all that an image holds.

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from lamina.emit import tar as tars
+from lamina import tarformat as tars
 from lamina.errors import IntegrityError
 from lamina.oci.model import (
     DOCKER_CONFIG,

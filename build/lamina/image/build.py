@@ -10,10 +10,10 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 import lamina
+from lamina import tarformat as tars
 from lamina.audit.budget import check_image
 from lamina.audit.runtime import check_runtime
 from lamina.emit import manifest as manifests
-from lamina.emit import tar as tars
 from lamina.engine.base import reference
 from lamina.errors import IntegrityError
 from lamina.files import beside, put

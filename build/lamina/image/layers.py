@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from lamina import tarformat as tars
 from lamina.emit import stated
-from lamina.emit import tar as tars
 from lamina.oci.model import OCI_LAYER, Descriptor, Layer
 from lamina.plan import Plan
 from lamina.planner import Planner

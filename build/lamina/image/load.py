@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lamina.emit import tar as tars
+from lamina import tarformat as tars
 from lamina.engine.connect import connect
 from lamina.image.archive import docker_files
 from lamina.image.build import Built

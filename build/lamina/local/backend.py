@@ -14,6 +14,7 @@ from lamina.errors import IndexAccessError, MissingToolError, ResolutionError
 from lamina.local.versions import stated
 from lamina.process import last_lines, run
 from lamina.resolve import uv
+from lamina.tarformat import DATE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,9 +30,6 @@ _KEPT = frozenset(
     XDG_CONFIG_HOME XDG_DATA_HOME
     """.split()
 )
-
-#: 1 February 1980, as in every archive of lamina's.
-_EPOCH = "318211200"
 
 _TIMEOUT = 900.0  # seconds; a first build fetches the backend
 
@@ -79,5 +77,5 @@ def environment(indexes: Indexes, env: Mapping[str, str]) -> dict[str, str]:
     """The environment of a build."""
     told = uv.environment(indexes, env)
     kept = {name: value for name, value in told.items() if name.upper() in _KEPT or name.startswith("UV_")}
-    fixed = {"SOURCE_DATE_EPOCH": _EPOCH, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+    fixed = {"SOURCE_DATE_EPOCH": str(DATE), "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
     return {**kept, **stated(env), **fixed}

@@ -26,6 +26,7 @@ from lamina.engine import base
 from lamina.errors import IndexAccessError, ResolutionError
 from lamina.local.tools import tools_digest, tools_lock
 from lamina.local.versions import stated
+from lamina.tarformat import DATE, held
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,14 +39,13 @@ if TYPE_CHECKING:
     from lamina.progress import Progress
     from lamina.recipe import Recipe
     from lamina.store import Store
+    from lamina.tarformat import File
     from lamina.target import Target
 
 #: Counted up with every change of how wheels are built in a container.
 FORMAT = 1
 
 _ROOT = "/lamina"
-#: 1 February 1980, as in every archive of lamina's.
-EPOCH = 318211200
 _SECONDS = 4 * 3600.0  # for one package; the largest take hours
 _PROBE_SECONDS = 60.0
 #: Above the largest wheels that there are; a container that hands over more is not believed.
@@ -142,7 +142,7 @@ class Inside:
         files = sources.files()
         room = self._opened()
         self.progress.stage(f"building {sources.where} in {self._reference}")
-        room.put("/", _tar({f"{_ROOT[1:]}/{name}": file for name, file in files.items()}))
+        room.put("/", [_file(name, path, runs=runs) for name, (path, runs) in files.items()])
         name = self._made(room, sources)
         check_fits(name, sources, self.target)
         with tempfile.TemporaryDirectory(prefix="lamina-", ignore_cleanup_errors=True) as temporary:
@@ -207,7 +207,7 @@ class Inside:
         )
         if self._packages:
             install(room, self._packages, progress=self.progress)
-        room.put("/", _tar({f"{_ROOT[1:]}/wheels/{one.filename}": (places[one.sha256], False) for one in lock.wheels}))
+        room.put("/", [_file(f"wheels/{one.filename}", places[one.sha256]) for one in lock.wheels])
         client = self._held.enter_context(IndexClient(indexes, offline=self.offline, store=self.store))
         self._server = self._held.enter_context(IndexServer(client, self.store))
         self._ports = () if self._is_near(room, self._server.port) else (self._server.port,)
@@ -251,7 +251,7 @@ _ENVIRONMENT = {
     "PIP_CONFIG_FILE": "/dev/null",
     "PYTHONPYCACHEPREFIX": f"{_ROOT}/cache",  # bytecode of the tools saves time, and none gets among the sources
     "PYTHONHASHSEED": "0",
-    "SOURCE_DATE_EPOCH": str(EPOCH),
+    "SOURCE_DATE_EPOCH": str(DATE),
 }
 
 
@@ -264,16 +264,6 @@ def _checked(done: Outcome, where: str) -> None:
         raise ResolutionError(f"{where}: cannot be built{ended}:\n{said}", hint=_HINT)
 
 
-def _tar(files: Mapping[str, tuple[Path, bool]]) -> bytes:
-    """A tar of files by their paths in the container; true for those that can be run. No dates or owners of here."""
-    import io
-    import tarfile
-
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for name, (path, runs) in sorted(files.items()):
-            content = path.read_bytes()
-            info = tarfile.TarInfo(name)
-            info.size, info.mtime, info.mode = len(content), EPOCH, 0o755 if runs else 0o644
-            tar.addfile(info, io.BytesIO(content))
-    return out.getvalue()
+def _file(name: str, path: Path, *, runs: bool = False) -> File:
+    """A file of this machine at its place in the container."""
+    return held(f"{_ROOT[1:]}/{name}", path.read_bytes(), 0o755 if runs else 0o644)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
 
 from lamina.errors import IntegrityError
-from lamina.oci.tars import Member, Tar
+from lamina.oci.tars import FILE, LINK, Member, Tar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,12 +66,12 @@ class TarBlobs:
     def find(self, name: str) -> Blob | None:
         """The entry of that name; where it is a link in the archive, what it leads to."""
         member = self._members.get(name)
-        if member is not None and member.type == b"2":  # docker save and skopeo link equal layers: ../<id>/layer.tar
+        if member is not None and member.type == LINK:  # docker save and skopeo link equal layers: ../<id>/layer.tar
             parts = [part for part in member.link.split("/") if part not in {"", ".", ".."}]
             folder = name.rpartition("/")[0]
             joined = "/".join(parts if member.link.startswith("../") or not folder else [folder, *parts])
             member = self._members.get(joined)
-        if member is None or member.type not in {b"0", b"\0"}:
+        if member is None or member.type not in FILE:
             return None
         return Blob(self._file, member.offset, member.size)
 

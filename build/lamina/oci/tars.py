@@ -12,13 +12,19 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from lamina.errors import IntegrityError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _BLOCK = 512
 _CHUNK = 1024 * 1024
 #: Names and extended attributes of one file; Linux takes paths of 4,096 bytes.
 _MOST_HEADER_BYTES = 1024 * 1024
 _LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL = b"L", b"K", b"x", b"g"
+#: Headers that say more of the file that follows; each kind comes once.
+_MOST_HEADERS = 8
+
+#: The types of members that are files, and those of what else a layer holds (POSIX, ustar Interchange Format).
+FILE = frozenset({b"0", b"\0", b"7"})
+HARD_LINK, LINK, FOLDER = b"1", b"2", b"5"
 
 
 class Stream(Protocol):
@@ -29,6 +35,32 @@ class Stream(Protocol):
 
     def skip(self, size: int, /) -> bool:
         """Pass over that many bytes; false where there are fewer."""
+
+
+class Pieces:
+    """Pieces of any length, such as an engine hands over, as a stream."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
+        self._held = memoryview(b"")
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes, fewer than ``size`` only at the end."""
+        return b"".join(self._taken(size))
+
+    def skip(self, size: int, /) -> bool:
+        """Pass over that many bytes; false where there are fewer."""
+        return sum(map(len, self._taken(size))) == size
+
+    def _taken(self, size: int) -> Iterator[memoryview]:
+        while size:
+            if not self._held:
+                self._held = memoryview(next(self._pieces, b""))
+                if not self._held:
+                    return
+            taken, self._held = self._held[:size], self._held[size:]
+            size -= len(taken)
+            yield taken
 
 
 class Member(NamedTuple):
@@ -57,11 +89,15 @@ class Tar:
             IntegrityError: it is no tar, broken off, or of a form that no image has.
         """
         names: dict[str, str] = {}
+        headers = 0
         while (info := self._header()) is not None:
             data = self._at
             self._left = info.size if info.type not in {b"1", b"2", b"3", b"4", b"5", b"6"} else 0
             padding = -self._left % _BLOCK
             if info.type in {_LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL}:
+                headers += 1
+                if headers > _MOST_HEADERS:
+                    raise IntegrityError(f"has more than {_MOST_HEADERS} headers of one file")
                 if info.size > _MOST_HEADER_BYTES:
                     raise IntegrityError(f"has a header of {info.size:,} bytes")
                 content = b"".join(self.pieces())
@@ -84,7 +120,7 @@ class Tar:
                     link=names.get("linkpath", info.linkname),
                     offset=data,
                 )
-                names = {}
+                names, headers = {}, 0
             if not self._stream.skip(self._left + padding):
                 raise IntegrityError("breaks off in a file")
             self._at += self._left + padding

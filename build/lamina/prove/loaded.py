@@ -7,7 +7,7 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING
 
-from lamina.emit import tar as tars
+from lamina import tarformat as tars
 from lamina.engine.guard import guarded
 from lamina.errors import UsageError
 from lamina.image.archive import Blob, Composed, docker_files

@@ -11,11 +11,8 @@ only a source distribution, unless what is required leaves no other.
 from __future__ import annotations
 
 import contextlib
-import io
 import json
-import posixpath
 import re
-import tarfile
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +29,7 @@ from lamina.fetch import fetch
 from lamina.process import last_lines
 from lamina.resolve.model import Answer, Refusal
 from lamina.resolve.uv import parse, platform_for
+from lamina.tarformat import held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -132,7 +130,7 @@ class Docker:
 
     def _given(self, requirements: tuple[str, ...]) -> list[str]:
         """The requirements, with the wheels of local projects at their place in the container."""
-        wheels: dict[str, bytes] = {}
+        wheels = []
         stated = []
         for text in requirements:
             found = _LOCAL.fullmatch(text)
@@ -140,10 +138,10 @@ class Docker:
                 stated.append(text)
                 continue
             path = Path(url2pathname(unquote(urlsplit(found[2]).path)))
-            wheels[f"{_FOLDER}/given/{path.name}"] = path.read_bytes()
+            wheels.append(held(f"{_FOLDER}/given/{path.name}", path.read_bytes()))
             stated.append(f"{found[1]}file:///tmp/{_FOLDER}/given/{path.name}{found[3]}")
         if wheels:
-            self._room.put("/tmp", tar(wheels))  # noqa: S108
+            self._room.put("/tmp", wheels)  # noqa: S108
         return stated
 
     def _glibc(self, question: Question) -> tuple[int, ...]:
@@ -192,17 +190,17 @@ def opened(
     lock = locks.read(_LOCK)
     places = fetch(lock.wheels, store=store, indexes=client.indexes, offline=offline, progress=progress)
     program = Path(__file__).with_name("inside").joinpath("compile.py").read_bytes()
-    files = {f"{_FOLDER}/compile.py": program}
+    files = {"compile.py": program}  # by name: wheels may bring the same file
     for path in places.values():
         with zipfile.ZipFile(path) as wheel:
-            files |= {f"{_FOLDER}/lib/{name}": wheel.read(name) for name in wheel.namelist() if name[-1] != "/"}
+            files |= {f"lib/{name}": wheel.read(name) for name in wheel.namelist() if name[-1] != "/"}
     try:
         room = open_room(name, target, env, offline=offline, progress=progress)
     except MissingToolError as error:
         hint = f"{error.hint}\nWithout an engine, uv resolves on this machine: lamina lock --builder uv {recipe.name}"
         raise MissingToolError(error.message, hint=hint.strip()) from error
     with room, IndexServer(client, store) as server:
-        room.put("/tmp", tar(files))  # noqa: S108
+        room.put("/tmp", [held(f"{_FOLDER}/{name}", content) for name, content in files.items()])  # noqa: S108
         progress.stage(f"resolving inside {room.image.reference}, {room.about.system}")
         yield Docker(room, target, server, lock)
 
@@ -223,28 +221,6 @@ def _limits(question: Question, reasons: list[str]) -> list[str]:
     words = {locks.canonical(word) for line in reasons for word in re.findall(r"[A-Za-z0-9][A-Za-z0-9._-]*", line)}
     named = [text for text in question.constraints if locks.canonical(Requirement(text).name) in words]
     return [f"constraint: {text}" for text in named if "!=" not in text]  # those that shut out are told otherwise
-
-
-def tar(files: Mapping[str, bytes]) -> bytes:
-    """The files as a tar, with an entry for every folder."""
-    held = io.BytesIO()
-    with tarfile.open(fileobj=held, mode="w") as archive:
-        folders: set[str] = set()
-        for name in sorted(files):
-            missing = []
-            folder = posixpath.dirname(name)
-            while folder and folder not in folders:
-                missing.append(folder)
-                folder = posixpath.dirname(folder)
-            for one in reversed(missing):
-                info = tarfile.TarInfo(one)
-                info.type, info.mode = tarfile.DIRTYPE, 0o755
-                archive.addfile(info)
-                folders.add(one)
-            info = tarfile.TarInfo(name)
-            info.size = len(files[name])
-            archive.addfile(info, io.BytesIO(files[name]))
-    return held.getvalue()
 
 
 def _failed(outcome: Outcome, said: str) -> ResolutionError:

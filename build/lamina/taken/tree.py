@@ -6,13 +6,12 @@ import posixpath
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.archive import check_name
-from lamina.artefact.tars import Member, Tar
 from lamina.errors import IntegrityError, UnsafeWheelError, UsageError
+from lamina.oci.tars import FILE, FOLDER, HARD_LINK, LINK, Member, Pieces, Tar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
-_REGULAR, _HARD, _SYMBOLIC, _FOLDER = frozenset({b"0", b"\0", b"7"}), b"1", b"2", b"5"
 #: Links that lead from one to the next; Linux follows 40 (path_resolution(7)).
 _MOST_LINKS = 40
 
@@ -59,16 +58,16 @@ def read(pieces: Iterable[bytes], path: str, image: str, budget: Budget) -> list
     root = posixpath.basename(path)
     above = posixpath.dirname(path).rstrip("/")
     try:
-        tar = Tar(_Pieces(pieces))
+        tar = Tar(Pieces(pieces))
         for member in tar:
             inside = f"{above}/{_checked(member, root)}"
-            budget.spend(inside, member.size if member.type in _REGULAR else 0)
-            if member.type == _FOLDER:
+            budget.spend(inside, member.size if member.type in FILE else 0)
+            if member.type == FOLDER:
                 continue
             _check_file(member, inside, again=inside in found or inside in links)
-            if member.type in _REGULAR:
+            if member.type in FILE:
                 found[inside] = b"".join(tar.pieces())
-            elif member.type == _SYMBOLIC:
+            elif member.type == LINK:
                 links[inside] = posixpath.normpath(posixpath.join(posixpath.dirname(inside), member.link))
             else:
                 links[inside] = posixpath.normpath(f"{above}/{member.link}")
@@ -96,7 +95,7 @@ def _checked(member: Member, root: str) -> str:
 def _check_file(member: Member, inside: str, *, again: bool) -> None:
     if again:
         raise IntegrityError(f"{inside} comes twice")
-    if member.type not in {*_REGULAR, _SYMBOLIC, _HARD}:
+    if member.type not in {*FILE, LINK, HARD_LINK}:
         raise IntegrityError(f"{inside} is a device, socket or pipe")
 
 
@@ -111,34 +110,3 @@ def _followed(link: str, links: dict[str, str], found: dict[str, bytes], image: 
         f"{image}: {link}: is a link to {links[link]!r}, which is no file of the folder that is taken",
         hint="Name the files that are needed in overlay.from-image one by one, or the folder that the link leads to.",
     )
-
-
-class _Pieces:
-    """Pieces of a tar as the reader takes them."""
-
-    def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._pieces: Iterator[bytes] = iter(pieces)
-        self._held = b""
-
-    def read(self, size: int, /) -> bytes:
-        parts = []
-        while size > 0:
-            if not self._held:
-                self._held = next(self._pieces, b"")
-                if not self._held:
-                    break
-            parts.append(self._held[:size])
-            self._held = self._held[size:]
-            size -= len(parts[-1])
-        return b"".join(parts)
-
-    def skip(self, size: int, /) -> bool:
-        while size > 0:
-            if not self._held:
-                self._held = next(self._pieces, b"")
-                if not self._held:
-                    return False
-            passed = min(size, len(self._held))
-            self._held = self._held[passed:]
-            size -= passed
-        return True

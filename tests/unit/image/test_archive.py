@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lamina.emit import tar as tars
+from lamina import tarformat as tars
 from lamina.errors import IntegrityError
 from lamina.image.archive import compose, docker_files, oci_files
 from lamina.oci.model import DOCKER_LAYER, OCI_LAYER, Descriptor, Layer, Manifest

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
-import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from lamina.errors import IndexAccessError, LaminaError, ResolutionError
 from lamina.resolve import docker
 from lamina.resolve.model import Answer, Question, Refusal
 from lamina.resolve.uv import platform_for
+from lamina.tarformat import File
 from lamina.target import target_for
 
 AL2 = target_for("cp311", architecture="x86_64")
@@ -55,7 +54,7 @@ class FakeRoom:
         self.order: dict[str, Any] = {}
         self.ports: tuple[int, ...] = ()
         self.environment: Mapping[str, str] = {}
-        self.tars: list[bytes] = []
+        self.given: list[tuple[str, bytes]] = []
 
     def python(
         self, *_: str, environment: Mapping[str, str], stdin: bytes, ports: tuple[int, ...], seconds: float
@@ -63,9 +62,9 @@ class FakeRoom:
         self.order, self.ports, self.environment = json.loads(stdin), ports, environment
         return Outcome(self.ended, 0, self.stdout, self.said.encode(), seconds, 0)
 
-    def put(self, folder: str, tar: bytes) -> None:
+    def put(self, folder: str, files: Iterable[File]) -> None:
         assert folder == "/tmp"  # noqa: S108 - of the container
-        self.tars.append(tar)
+        self.given = [(file.path, b"".join(file.pieces())) for file in files]
 
 
 class FakeServer:
@@ -95,12 +94,7 @@ def test_the_question_as_the_program_inside_gets_it(tmp_path: Path) -> None:
     assert (room.order["constraints.txt"], room.order["pins.txt"]) == (["pandas<3"], ["numpy==2.2.6"])
     assert (room.order["index"], room.order["glibc"], room.ports) == (FakeServer.url, [2, 26], (7,))
     assert dict(room.environment) == {"PIP_CONFIG_FILE": "/dev/null", "PIP_NO_INPUT": "1"}
-    with tarfile.open(fileobj=io.BytesIO(room.tars[0])) as archive:
-        assert [(one.name, one.isdir()) for one in archive] == [
-            ("lamina-resolve", True),
-            ("lamina-resolve/given", True),
-            ("lamina-resolve/given/own_project-1.5-py3-none-any.whl", False),
-        ]
+    assert [path for path, _ in room.given] == ["lamina-resolve/given/own_project-1.5-py3-none-any.whl"]
     ask(room, "numpy", platform="x86_64-manylinux_2_40")
     assert room.order["glibc"] == [2, 36]  # of another platform the image can tell as far as its own glibc goes
 

@@ -54,19 +54,11 @@ def write(files: Iterable[File], out: IO[bytes]) -> Written:
         IntegrityError: a file's content has another size than was said.
     """
     digest, total = hashlib.sha256(), 0
-    for piece in _tar(files):
+    for piece in stream(files):
         digest.update(piece)
         out.write(piece)
         total += len(piece)
     return Written(digest.hexdigest(), total)
-
-
-def size_of(files: Iterable[File]) -> int:
-    """The size in bytes of the tar that :func:`write` makes of them."""
-    rows = _rows(files)
-    return 2 * _BLOCK + sum(
-        len(_headers(path, row)) + (0 if row is None else row.size + -row.size % _BLOCK) for path, row in rows
-    )
 
 
 def stream(files: Iterable[File]) -> Iterator[bytes]:
@@ -75,24 +67,6 @@ def stream(files: Iterable[File]) -> Iterator[bytes]:
     Raises:
         IntegrityError: a file's content has another size than was said.
     """
-    return _tar(files)
-
-
-def gzip(tar: Path, out: Path) -> Written:
-    """Compress a tar with libdeflate into one member without a date, and tell digest and size of the result.
-
-    The tar is mapped, so that memory holds the compressed bytes only.
-    """
-    import deflate
-
-    with tar.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        with memoryview(content) as view:
-            packed = deflate.gzip_compress(view, 6)  # the level of parts
-        out.write_bytes(packed)
-    return Written(hashlib.sha256(packed).hexdigest(), len(packed))
-
-
-def _tar(files: Iterable[File]) -> Iterator[bytes]:
     for path, file in _rows(files):
         yield _headers(path, file)
         if file is None:
@@ -107,6 +81,20 @@ def _tar(files: Iterable[File]) -> Iterator[bytes]:
             )
         yield b"\0" * (-size % _BLOCK)
     yield b"\0" * (2 * _BLOCK)
+
+
+def gzip(tar: Path, out: Path) -> Written:
+    """Compress a tar with libdeflate into one member without a date, and tell digest and size of the result.
+
+    The tar is mapped, so that memory holds the compressed bytes only.
+    """
+    import deflate
+
+    with tar.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        with memoryview(content) as view:
+            packed = deflate.gzip_compress(view, 6)  # the level of parts
+        out.write_bytes(packed)
+    return Written(hashlib.sha256(packed).hexdigest(), len(packed))
 
 
 def _rows(files: Iterable[File]) -> list[tuple[str, File | None]]:
