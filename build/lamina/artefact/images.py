@@ -5,29 +5,19 @@ Every blob is held against its digest before it is believed; :mod:`lamina.oci.bl
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO
 
 import msgspec
 
 from lamina.artefact.gathered import Gathered
 from lamina.artefact.rootfs import Tree, apply
 from lamina.errors import IntegrityError, UsageError
-from lamina.oci.blobs import Blob, Blobs, FolderBlobs, TarBlobs, checked
+from lamina.oci.blobs import Blobs, FolderBlobs, TarBlobs, checked, decoded
+from lamina.oci.decode import MOST_LAYERS, MOST_NESTED
+from lamina.oci.saved import found, listed
 from lamina.runtimes import image_architecture
 
-_T = TypeVar("_T")
-
-_CHUNK = 1024 * 1024
-#: Manifests and configurations; registries refuse larger ones (distribution-spec, "Pushing Manifests").
-_MOST_JSON_BYTES = 4 * 1024**2
-#: Entries of the archive itself, and layers; Docker builds at most 127 layers.
-_MOST_BLOBS = 10_000
-_MOST_LAYERS = 500
-#: An index may name an index: so deep.
-_MOST_NESTED = 3
-_DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 _CHOOSE = "Save the image for one platform: docker save --platform linux/amd64, or skopeo copy --override-arch amd64."
 
 
@@ -50,20 +40,6 @@ class _Index(msgspec.Struct):
 class _Manifest(msgspec.Struct):
     layers: list[_Descriptor]
     config: _Descriptor | None = None
-
-
-class _Saved(msgspec.Struct, rename="pascal"):
-    layers: list[str]
-    config: str = ""
-
-
-class _RootFs(msgspec.Struct):
-    diff_ids: list[str] = []
-
-
-class _Config(msgspec.Struct):
-    architecture: str = ""
-    rootfs: _RootFs | None = None
 
 
 def read_image(path: Path, name: str, *, architecture: str | None, sources: bool) -> Gathered:
@@ -123,19 +99,16 @@ def _apply_oci(blobs: Blobs, layers: list[_Descriptor], tree: Tree, gathered: Ga
 
 
 def _oci_layers(blobs: Blobs, name: str, architecture: str | None) -> list[_Descriptor]:
-    found = blobs.find("index.json")
-    if found is None:  # as the caller has seen, it is there
-        raise IntegrityError("has no index.json")
-    index = _decode(found, _Index, "index.json")
-    for _ in range(_MOST_NESTED):
+    index = decoded(blobs.find("index.json"), _Index, "index.json")
+    for _ in range(MOST_NESTED):
         descriptor = _choose(index.manifests, name, architecture)
         blob = checked(blobs, descriptor.digest, descriptor.size)
         if "index" not in descriptor.media_type and "manifest.list" not in descriptor.media_type:
-            manifest = _decode(blob, _Manifest, descriptor.digest)
-            if len(manifest.layers) > _MOST_LAYERS:
-                raise IntegrityError(f"has {len(manifest.layers):,} layers; lamina reads at most {_MOST_LAYERS}")
+            manifest = decoded(blob, _Manifest, descriptor.digest)
+            if len(manifest.layers) > MOST_LAYERS:
+                raise IntegrityError(f"has {len(manifest.layers):,} layers; lamina reads at most {MOST_LAYERS}")
             return manifest.layers
-        index = _decode(blob, _Index, descriptor.digest)
+        index = decoded(blob, _Index, descriptor.digest)
     raise IntegrityError("has an index that leads to indexes only")
 
 
@@ -160,36 +133,15 @@ def _choose(manifests: list[_Descriptor], name: str, architecture: str | None) -
 
 def _apply_saved(blobs: Blobs, tree: Tree, gathered: Gathered, *, sources: bool) -> None:
     """What ``docker save`` and skopeo's docker-archive write: layers by name, held against the configuration."""
-    saved = _decode(blobs.find("manifest.json"), list[_Saved], "manifest.json")
+    saved = listed(blobs)
     if len(saved) != 1:
         raise IntegrityError(
             f"has {len(saved)} images; lamina judges one", hint="Save one image: docker save NAME:TAG."
         )
-    layers = saved[0].layers
-    if len(layers) > _MOST_LAYERS:
-        raise IntegrityError(f"has {len(layers):,} layers; lamina reads at most {_MOST_LAYERS}")
-    config = blobs.find(saved[0].config)
-    if config is None:
-        raise IntegrityError(f"lacks its configuration {saved[0].config[:100]!r}")
-    stated = _decode(config, _Config, "the configuration").rootfs
-    digests = stated.diff_ids if stated else []
-    if len(digests) != len(layers):
-        raise IntegrityError(f"has {len(layers)} layers, of which its configuration knows {len(digests)}")
-    for number, (layer, digest) in enumerate(zip(layers, digests, strict=True), 1):
-        blob = blobs.find(layer)
-        if blob is None:
-            raise IntegrityError(f"lacks its layer {layer[:100]!r}")
-        found = apply(blob.pieces(), tree, gathered, f"layer {number} ({layer[:19]})", sources=sources)
-        if found != digest:
+    for number, layer in enumerate(found(blobs, saved[0]).layers, 1):
+        where = f"layer {number} ({layer.name[:19]})"
+        digest = apply(layer.blob.pieces(), tree, gathered, where, sources=sources)
+        if digest != layer.diff_id:
             gathered.damaged(
-                gathered.name, f"layer {number} is not the one of the configuration: {found}, not {digest[:80]}"
+                gathered.name, f"layer {number} is not the one of the configuration: {digest}, not {layer.diff_id[:80]}"
             )
-
-
-def _decode(blob: Blob | None, type: type[_T], where: str) -> _T:  # noqa: A002
-    if blob is None or blob.size > _MOST_JSON_BYTES:
-        raise IntegrityError(f"{where} has more than {_MOST_JSON_BYTES:,} bytes" if blob else f"lacks {where}")
-    try:
-        return msgspec.json.decode(b"".join(blob.pieces()), type=type)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise IntegrityError(f"{where} cannot be read: {error}") from error

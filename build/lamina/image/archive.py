@@ -15,6 +15,7 @@ import msgspec
 
 from lamina import tarformat as tars
 from lamina.errors import IntegrityError
+from lamina.oci import store as kept
 from lamina.oci.model import (
     DOCKER_CONFIG,
     DOCKER_LAYER,
@@ -29,7 +30,6 @@ from lamina.oci.model import (
 )
 from lamina.oci.references import Reference
 
-_CHUNK = 1024 * 1024
 #: The types of a gzip layer, which is the only kind that both forms have and that Lambda is known to take.
 _GZIP = frozenset({OCI_LAYER, DOCKER_LAYER})
 
@@ -128,21 +128,7 @@ def _path(descriptor: Descriptor) -> str:
 
 
 def _pieces(layer: Layer) -> Iterator[bytes]:
-    """A layer of the store, held against its digest.
-
-    Raises:
-        IntegrityError: the store was damaged.
-    """
-    digest = hashlib.sha256()
-    try:
-        with layer.path.open("rb", buffering=0) as file:
-            while piece := file.read(_CHUNK):
-                digest.update(piece)
-                yield piece
-    except OSError as error:
-        raise IntegrityError(f"{layer.path}: cannot be read: {error.strerror}", hint="Run the build again.") from error
-    if f"sha256:{digest.hexdigest()}" != layer.descriptor.digest:
-        raise IntegrityError(f"{layer.path}: is not {layer.descriptor.digest} any more", hint="Run the build again.")
+    return kept.pieces(layer.path, layer.descriptor.digest, f"layer {layer.descriptor.digest[:19]}")
 
 
 def _once(content: bytes) -> Iterator[bytes]:

@@ -107,22 +107,22 @@ def build(order: Order, means: Means) -> Built:
     about = bases.facts(base, store, target, means.progress)
     found = found_in(planner, function, packed, base.digest, lambda: about.artefact)
 
-    def attempt() -> Built:
-        made = _layers(planner, plan, packed)
+    def attempt(made: tuple[tuple[layers.Made, str], ...]) -> Built:
         size = about.unpacked + sum(layer.unpacked for layer, _ in made)
         parts = _Parts(base, name, stated, plan, made, size)
         return _emit(order, means, parts, _judge(order, means, parts, (*about.artefact.findings, *found)))
 
+    made = _layers(planner, plan, packed)
     try:
-        built = attempt()
+        built = attempt(made)
     except IntegrityError:
-        damaged = [layer for layer, _ in _layers(planner, plan, packed) if not layer.is_sound()]
+        damaged = [layer for layer, _ in made if not layer.is_sound()]
         if not damaged:
             raise
         means.progress.stage("the store was damaged: making its layers again")
         for layer in damaged:
             layer.forget()
-        built = attempt()
+        built = attempt(_layers(planner, plan, packed))
     return built._replace(warm=planner.warm)
 
 

@@ -7,11 +7,13 @@ Source: OCI image-spec, "Image Layout".
 from __future__ import annotations
 
 import hashlib
-import re
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
+from typing import IO, TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+
+import msgspec
 
 from lamina.errors import IntegrityError
+from lamina.oci.model import DIGEST
 from lamina.oci.tars import FILE, LINK, Member, Tar
 
 if TYPE_CHECKING:
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
 _CHUNK = 1024 * 1024
 #: Entries of the archive itself; Docker builds images of at most 127 layers.
 _MOST_BLOBS = 10_000
-_DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
+#: Manifests and configurations; registries refuse larger ones (distribution-spec, "Pushing Manifests").
+MOST_JSON_BYTES = 4 * 1024**2
+_T = TypeVar("_T")
 
 
 class Blobs(Protocol):
@@ -113,7 +117,7 @@ def checked(blobs: Blobs, digest: str, size: int = -1) -> Blob:
     Raises:
         IntegrityError: it is not there, or not what the digest says.
     """
-    match = _DIGEST.fullmatch(digest)
+    match = DIGEST.fullmatch(digest)
     if match is None:
         raise IntegrityError(f"names a blob by {digest[:80]!r}, which is no SHA-256 digest")
     blob = blobs.find(f"blobs/sha256/{match[1]}")
@@ -127,3 +131,26 @@ def checked(blobs: Blobs, digest: str, size: int = -1) -> Blob:
             f"the blob {digest} is not what it should be: {blob.size:,} bytes with SHA-256 {found.hexdigest()}"
         )
     return blob
+
+
+def content(blob: Blob | None, where: str) -> bytes:
+    """All of a small blob, which messages call ``where``.
+
+    Raises:
+        IntegrityError: it is not there, or larger than such a document can be.
+    """
+    if blob is None or blob.size > MOST_JSON_BYTES:
+        raise IntegrityError(f"{where} has more than {MOST_JSON_BYTES:,} bytes" if blob else f"lacks {where}")
+    return b"".join(blob.pieces())
+
+
+def decoded(blob: Blob | None, kind: type[_T], where: str) -> _T:
+    """A blob of JSON as a value.
+
+    Raises:
+        IntegrityError: it is not there, or not such a document.
+    """
+    try:
+        return msgspec.json.decode(content(blob, where), type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise IntegrityError(f"{where} cannot be read: {error}") from error

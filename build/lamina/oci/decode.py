@@ -5,13 +5,14 @@ Source: OCI image-spec 1.1 (manifest, image index), Docker's "Image Manifest Ver
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from lamina.errors import IntegrityError, UsageError
+from lamina.oci.blobs import MOST_JSON_BYTES
 from lamina.oci.model import (
+    DIGEST,
     DOCKER_INDEX,
     DOCKER_MANIFEST,
     OCI_INDEX,
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
 
     from lamina.oci.model import Image
 
-DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 MOST_LAYERS = 500
-#: Lambda's limit on an image, and on what a configuration can be: registries take no larger manifest.
+#: An index may name an index: so deep.
+MOST_NESTED = 3
+#: Lambda's limit on an image.
 _MOST_LAYER_BYTES = 10 * 1024**3
-MOST_JSON_BYTES = 4 * 1024**2
 _AGAIN = "Check the name of the image; push or save it again."
 _CHOOSE = "Name an image for that platform, or the one by its digest: NAME@sha256:…"
 

@@ -1,22 +1,22 @@
 """Images that lie on disk: an OCI layout, as a folder or as an archive, and what ``docker save`` writes.
 
-Sources: OCI image-spec 1.1, "Image Layout"; https://github.com/moby/docker-image-spec, "Combined Image JSON".
+Source: OCI image-spec 1.1, "Image Layout"; :mod:`lamina.oci.saved` knows the other.
 """
 
 from __future__ import annotations
 
 import hashlib
-import zlib
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple, TypeVar
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from lamina.errors import IntegrityError, UsageError
-from lamina.oci.blobs import Blob, Blobs, FolderBlobs, TarBlobs, checked
-from lamina.oci.decode import MOST_JSON_BYTES, MOST_LAYERS, check_architecture, choose, document
+from lamina.oci.blobs import Blob, Blobs, FolderBlobs, TarBlobs, checked, content
+from lamina.oci.decode import MOST_NESTED, check_architecture, choose, document
 from lamina.oci.model import DOCKER_LAYER, DOCKER_MANIFEST, OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, Descriptor, Manifest
 from lamina.oci.recompress import recompressed
+from lamina.oci.saved import found, listed
 from lamina.progress import SILENT
 
 if TYPE_CHECKING:
@@ -25,27 +25,9 @@ if TYPE_CHECKING:
     from lamina.progress import Progress
     from lamina.store import Store
 
-_T = TypeVar("_T")
-_CHUNK = 1024 * 1024
-#: An index may name an index: so deep.
-_MOST_NESTED = 3
-_GZIP = b"\x1f\x8b"
 #: Layers that are tars without compression: Lambda wants them as gzip.
 _PLAIN = {"application/vnd.oci.image.layer.v1.tar", "application/vnd.docker.image.rootfs.diff.tar"}
 _AGAIN = "Save the image again, or fetch it again."
-
-
-class _Saved(msgspec.Struct, rename="pascal"):
-    layers: list[str]
-    config: str = ""
-
-
-class _RootFs(msgspec.Struct):
-    diff_ids: list[str] = []
-
-
-class _Config(msgspec.Struct):
-    rootfs: _RootFs | None = None
 
 
 class _Stretch(NamedTuple):
@@ -152,24 +134,23 @@ class _Reader:
         """The image, in whichever form it is there."""
         index = self._blobs.find("index.json")
         if index is not None:
-            return self._layout(_content(index, "index.json"))
-        saved = self._blobs.find("manifest.json") if isinstance(self._blobs, TarBlobs) else None
-        if saved is not None:
-            return self._saved(_content(saved, "manifest.json"))
+            return self._layout(content(index, "index.json"))
+        if isinstance(self._blobs, TarBlobs) and self._blobs.find("manifest.json") is not None:
+            return self._saved()
         hint = "Make one with docker save, or skopeo copy … oci-archive:image.tar."
         raise IntegrityError("has no index.json or manifest.json: no image", hint=hint)
 
-    def _layout(self, content: bytes) -> LayoutImage:
+    def _layout(self, stated: bytes) -> LayoutImage:
         digest, kind = "", ""
-        for _ in range(_MOST_NESTED):
-            found = document(content, kind)
-            if isinstance(found, Manifest):
+        for _ in range(MOST_NESTED):
+            named = document(stated, kind)
+            if isinstance(named, Manifest):
                 if not digest:
                     break
-                return self._image(digest, found)
-            entry = choose(found, self._architecture, self._name, several=bool(digest))
+                return self._image(digest, named)
+            entry = choose(named, self._architecture, self._name, several=bool(digest))
             digest, kind = entry.digest, entry.media_type
-            content = _content(checked(self._blobs, digest, entry.size), digest)
+            stated = content(checked(self._blobs, digest, entry.size), digest)
         raise IntegrityError("has an index that leads to no image")
 
     def _image(self, digest: str, manifest: Manifest) -> LayoutImage:
@@ -187,31 +168,18 @@ class _Reader:
         changed = msgspec.structs.replace(manifest, layers=tuple(layers))
         return LayoutImage(self._name, digest, changed, self._places)
 
-    def _saved(self, content: bytes) -> LayoutImage:
-        """What ``docker save`` and skopeo's docker-archive write: layers by name, known by their diff IDs."""
-        saved = _decoded(content, list[_Saved], "manifest.json")
+    def _saved(self) -> LayoutImage:
+        """What ``docker save`` and skopeo's docker-archive write."""
+        saved = listed(self._blobs)
         if len(saved) != 1:
             hint = "Save one image: docker save NAME:TAG."
             raise UsageError(f"{self._name}: has {len(saved)} images, and which one is meant is not clear", hint=hint)
-        blob = self._blobs.find(saved[0].config)
-        if blob is None:
-            raise IntegrityError(f"lacks its configuration {saved[0].config[:100]!r}")
-        raw = _content(blob, "its configuration")
-        rootfs = _decoded(raw, _Config, "its configuration").rootfs
-        diff_ids, names = rootfs.diff_ids if rootfs else [], saved[0].layers
-        if len(diff_ids) != len(names) or len(names) > MOST_LAYERS:
-            raise IntegrityError(f"has {len(names)} layers, of which its configuration knows {len(diff_ids)}")
+        image = found(self._blobs, saved[0])
+        raw = content(image.config, "its configuration")
         config = Descriptor(OCI_CONFIG, f"sha256:{hashlib.sha256(raw).hexdigest()}", len(raw))
-        self._places[config.digest] = _Stretch(Path(blob.file.name), blob.offset, blob.size)
-        layers = []
-        for name, diff_id in zip(names, diff_ids, strict=True):
-            found = self._blobs.find(name)
-            if found is None:
-                raise IntegrityError(f"lacks its layer {name[:100]!r}")
-            layers.append(self._compressed(diff_id, _plain(found), OCI_LAYER))
-        return LayoutImage(
-            self._name, config.digest, Manifest(config, tuple(layers), media_type=OCI_MANIFEST), self._places
-        )
+        self._places[config.digest] = _Stretch(Path(image.config.file.name), image.config.offset, image.config.size)
+        layers = tuple(self._compressed(layer.diff_id, layer.tar, OCI_LAYER) for layer in image.layers)
+        return LayoutImage(self._name, config.digest, Manifest(config, layers, media_type=OCI_MANIFEST), self._places)
 
     def _compressed(self, diff_id: str, pieces: Callable[[], Iterator[bytes]], media_type: str) -> Descriptor:
         layer = recompressed(diff_id, pieces, self._store, media_type=media_type, progress=self._progress)
@@ -230,38 +198,3 @@ class _Reader:
     def _add(self, descriptor: Descriptor) -> None:
         blob = self._found(descriptor)
         self._places[descriptor.digest] = _Stretch(Path(blob.file.name), blob.offset, blob.size)
-
-
-def _content(blob: Blob, where: str) -> bytes:
-    if blob.size > MOST_JSON_BYTES:
-        raise IntegrityError(f"{where} has more than {MOST_JSON_BYTES:,} bytes")
-    return b"".join(blob.pieces())
-
-
-def _decoded(content: bytes, kind: type[_T], where: str) -> _T:
-    try:
-        return msgspec.json.decode(content, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise IntegrityError(f"{where} cannot be read: {error}") from error
-
-
-def _plain(blob: Blob) -> Callable[[], Iterator[bytes]]:
-    """The tar of a layer, which some tools put there as gzip."""
-
-    def pieces() -> Iterator[bytes]:
-        first = next(Blob(blob.file, blob.offset, min(2, blob.size)).pieces(), b"")
-        if first != _GZIP:
-            yield from blob.pieces()
-            return
-        inflate = zlib.decompressobj(wbits=31)
-        try:
-            for piece in blob.pieces():
-                rest = piece
-                while rest and not inflate.eof:
-                    yield inflate.decompress(rest, _CHUNK)
-                    rest = inflate.unconsumed_tail
-            yield inflate.flush()
-        except zlib.error as error:
-            raise IntegrityError(f"has a layer whose gzip is damaged: {error}") from error
-
-    return pieces

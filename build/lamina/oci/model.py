@@ -5,11 +5,14 @@ Sources: OCI image-spec 1.1 (descriptor, manifest, config); Docker's "Image Mani
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
+
+DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"

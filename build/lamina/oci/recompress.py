@@ -7,13 +7,12 @@ IDs, stay equal (OCI image-spec, "Layer DiffID"). Lambda refuses uncompressed la
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import IO, TYPE_CHECKING
 
 import msgspec
 
 from lamina.errors import IntegrityError
-from lamina.oci.model import OCI_LAYER, Descriptor, Layer
+from lamina.oci.model import DIGEST, OCI_LAYER, Descriptor, Layer
 from lamina.progress import SILENT
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 _LEVEL = 6
 #: Lambda's limit on an image: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
 _MOST_BYTES = 10 * 1024**3
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _AGAIN = "Save the image again, or fetch it again."
 
 
@@ -55,7 +53,7 @@ def recompressed(
     """
     import deflate
 
-    if _DIGEST.fullmatch(diff_id) is None:
+    if DIGEST.fullmatch(diff_id) is None:
         raise IntegrityError(f"names a layer by {diff_id[:80]!r}, which is no SHA-256 digest", hint=_AGAIN)
     key = hashlib.sha256(f"{diff_id} {deflate.__version__} {_LEVEL}".encode()).hexdigest()
     path, memo = store.path("blobs", key, ".tar.gz"), store.path("blobs", key, ".made")

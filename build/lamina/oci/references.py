@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from lamina.errors import UsageError
+from lamina.oci.model import DIGEST
 
 _HUB = "docker.io"
 _DOMAIN = re.compile(
@@ -18,7 +19,6 @@ _DOMAIN = re.compile(
 )
 _COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 #: The name without tag and digest: https://github.com/distribution/reference, NameTotalLengthMax.
 _MOST_NAME = 255
 _MOST_PORT = 65535
@@ -72,7 +72,7 @@ def parse(text: str) -> Reference:
         UsageError: it is none, with the part that is wrong.
     """
     rest, at, digest = text.partition("@")
-    if at and not _DIGEST.fullmatch(digest):
+    if at and not DIGEST.fullmatch(digest):
         raise _wrong(text, f"{digest!r} is no digest, which is sha256: and 64 of 0-9 and a-f")
     domain, slash, path = rest.partition("/")
     if not slash or not (set(".:") & set(domain) or domain == "localhost" or domain.lower() != domain):

@@ -9,7 +9,7 @@ from lamina.fetch.download import Wanted, download
 from lamina.index.transport import redact
 from lamina.oci import store as kept
 from lamina.oci.client import Client
-from lamina.oci.decode import check_architecture, choose, document
+from lamina.oci.decode import MOST_NESTED, check_architecture, choose, document
 from lamina.oci.model import DOCKER_INDEX, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Manifest
 from lamina.oci.references import Reference, parse
 from lamina.progress import SILENT
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from lamina.store import Store
 
 _ACCEPT = f"{OCI_MANIFEST}, {OCI_INDEX}, {DOCKER_MANIFEST}, {DOCKER_INDEX}"
-#: An index may name an index: so deep.
-_MOST_NESTED = 3
 
 
 class RegistryImage:
@@ -91,7 +89,7 @@ def open_image(
     stated = parse(reference) if isinstance(reference, str) else reference
     source = _Source(stated, environment, store, offline=offline, progress=progress)
     version, kind, entry = stated.digest, "", None
-    for _ in range(_MOST_NESTED):
+    for _ in range(MOST_NESTED):
         version, content, kind = source.manifest(version, entry)
         try:
             found = document(content, kind)

@@ -56,10 +56,14 @@ def pieces(path: Path, digest: str, what: str) -> Iterator[bytes]:
         IntegrityError: it is not what its name says.
     """
     found = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(_CHUNK):
-            found.update(piece)
-            yield piece
+    try:
+        with path.open("rb", buffering=0) as file:
+            while piece := file.read(_CHUNK):
+                found.update(piece)
+                yield piece
+    except OSError as error:
+        message = f"{what}: cannot be read in the store, at {path}: {error.strerror}"
+        raise IntegrityError(message, hint="Run the command again.") from error
     if found.hexdigest() != digest.removeprefix("sha256:"):
         path.unlink(missing_ok=True)
         raise IntegrityError(f"{what}: was damaged in the store, at {path}", hint="Run the command again.")

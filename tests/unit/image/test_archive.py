@@ -121,4 +121,5 @@ def test_a_damaged_layer_of_the_store_is_noticed(ours: Layer) -> None:
     image = compose(Base(), [ours], CONFIG, {}, docker=False)
     with pytest.raises(IntegrityError) as caught:
         unpacked(oci_files(image))
-    assert caught.value.message == f"{ours.path}: is not {digest(OUR_LAYER)} any more"
+    assert caught.value.message == f"layer {digest(OUR_LAYER)[:19]}: was damaged in the store, at {ours.path}"
+    assert not ours.path.exists()
