@@ -31,7 +31,8 @@ from lamina.errors import IndexAccessError, IntegrityError, LaminaError, UsageEr
 from lamina.oci import push as pushing
 from lamina.oci.layouts import open_layout
 from lamina.oci.model import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Descriptor, Image
-from lamina.oci.push import Blob, PushResult, of_bytes, of_image
+from lamina.oci.parts import Blob, of_bytes, of_image
+from lamina.oci.push import PushResult
 from lamina.oci.registry import open_image
 from lamina.progress import Progress, Task
 from lamina.store import Store

@@ -155,11 +155,11 @@ def _hand_over(built: Built, repository: str | None, progress: Progress, *, load
         load(built, os.environ, progress)
         handed = handed._replace(loaded=built.tag)
     if repository is not None:
-        from lamina.oci.push import Blob, push
+        from lamina.oci.push import push
 
         progress.stage(f"pushing to {repository}")
         image = built.image
-        blobs = [Blob(*blob) for blob in (image.config, *image.layers)]
+        blobs = (image.config, *image.layers)
         result = push(repository, image.manifest, image.media_type, blobs, os.environ, progress=progress)
         handed = handed._replace(pushed=repository, sent=sum(blob.size for blob in result.sent))
     return handed

@@ -7,15 +7,13 @@ Image JSON + Filesystem Changeset Format").
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from lamina import tarformat as tars
 from lamina.errors import IntegrityError
-from lamina.oci import store as kept
 from lamina.oci.model import (
     DOCKER_CONFIG,
     DOCKER_LAYER,
@@ -28,18 +26,10 @@ from lamina.oci.model import (
     Layer,
     Manifest,
 )
-from lamina.oci.references import Reference
+from lamina.oci.parts import Blob, of_bytes, of_image, of_layer
 
 #: The types of a gzip layer, which is the only kind that both forms have and that Lambda is known to take.
 _GZIP = frozenset({OCI_LAYER, DOCKER_LAYER})
-
-
-class Blob(NamedTuple):
-    """A blob that goes in: its descriptor, its content in pieces, held against it, the image of a registry it is of."""
-
-    descriptor: Descriptor
-    pieces: Callable[[], Iterator[bytes]]
-    origin: Reference | None = None
 
 
 class Composed(NamedTuple):
@@ -75,12 +65,8 @@ def compose(
                 f"{base.name}: its layer {given.digest} is {given.media_type or 'of no stated type'}, no gzip layer",
                 hint="Copy it with gzip layers first: skopeo copy --dest-compress-format gzip FROM oci:FOLDER.",
             )
-        descriptor = Descriptor(layer_type, given.digest, given.size)
-        below.append(Blob(descriptor, partial(base.blob, given), getattr(base, "reference", None)))
-    ours = [
-        Blob(Descriptor(layer_type, layer.descriptor.digest, layer.descriptor.size), partial(_pieces, layer))
-        for layer in added
-    ]
+        below.append(_typed(of_image(base, given), layer_type))
+    ours = [_typed(of_layer(layer), layer_type) for layer in added]
     described = Descriptor(config_type, f"sha256:{hashlib.sha256(config).hexdigest()}", len(config))
     layers = (*below, *ours)
     manifest = Manifest(
@@ -89,13 +75,13 @@ def compose(
         media_type=manifest_type,
         annotations={} if docker else annotations,
     )
-    return Composed(_json(_stated(manifest)), manifest_type, Blob(described, partial(_once, config)), layers)
+    return Composed(_json(_stated(manifest)), manifest_type, of_bytes(described, config), layers)
 
 
 def oci_files(image: Composed) -> list[tars.File]:
     """An OCI layout with one image, and no index beyond the one that names it."""
     described = Descriptor(image.media_type, image.digest, len(image.manifest))
-    blobs = [Blob(described, partial(_once, image.manifest)), image.config, *image.layers]
+    blobs = [of_bytes(described, image.manifest), image.config, *image.layers]
     index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [described]}
     return [
         *_files(blobs),
@@ -127,12 +113,9 @@ def _path(descriptor: Descriptor) -> str:
     return f"blobs/{algorithm}/{encoded}"
 
 
-def _pieces(layer: Layer) -> Iterator[bytes]:
-    return kept.pieces(layer.path, layer.descriptor.digest, f"layer {layer.descriptor.digest[:19]}")
-
-
-def _once(content: bytes) -> Iterator[bytes]:
-    yield content
+def _typed(blob: Blob, media_type: str) -> Blob:
+    """The same blob, called as the form calls it; what annotations it had stay with its own manifest."""
+    return blob._replace(descriptor=Descriptor(media_type, blob.descriptor.digest, blob.descriptor.size))
 
 
 def _stated(manifest: Manifest) -> dict[str, object]:

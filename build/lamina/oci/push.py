@@ -18,21 +18,14 @@ from lamina.oci.store import digest_of
 from lamina.progress import SILENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from lamina.oci.model import Descriptor, Image, Layer
+    from lamina.oci.model import Descriptor
+    from lamina.oci.parts import Blob
     from lamina.progress import Progress, Task
 
 _CREATED, _ACCEPTED = 201, 202
 _CHUNK = 1024 * 1024
-
-
-class Blob(NamedTuple):
-    """A blob to be in the registry: what it is, its bytes anew at each call, and the image of a registry it is from."""
-
-    descriptor: Descriptor
-    pieces: Callable[[], Iterable[bytes]]
-    origin: Reference | None = None
 
 
 class PushResult(NamedTuple):
@@ -42,21 +35,6 @@ class PushResult(NamedTuple):
     sent: tuple[Descriptor, ...]
     mounted: tuple[Descriptor, ...]
     there: tuple[Descriptor, ...]
-
-
-def of_layer(layer: Layer) -> Blob:
-    """A layer that was made here."""
-    return Blob(layer.descriptor, lambda: _file(layer))
-
-
-def of_image(image: Image, descriptor: Descriptor) -> Blob:
-    """A blob of another image, to be passed through as it is; mounted where that lies in the same registry."""
-    return Blob(descriptor, lambda: image.blob(descriptor), getattr(image, "reference", None))
-
-
-def of_bytes(descriptor: Descriptor, content: bytes) -> Blob:
-    """A blob in memory, as a configuration is."""
-    return Blob(descriptor, lambda: [content])
 
 
 def push(
@@ -174,12 +152,6 @@ def _near(blob: Blob, target: Reference) -> str:
     if origin is None or origin.registry != target.registry or origin.repository == target.repository:
         return ""
     return origin.repository
-
-
-def _file(layer: Layer) -> Iterator[bytes]:
-    with layer.path.open("rb") as file:
-        while piece := file.read(_CHUNK):
-            yield piece
 
 
 class _Body:

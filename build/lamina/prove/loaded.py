@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-from functools import partial
 from typing import TYPE_CHECKING
 
 from lamina import tarformat as tars
 from lamina.engine.guard import guarded
 from lamina.errors import UsageError
-from lamina.image.archive import Blob, Composed, docker_files
+from lamina.image.archive import Composed, docker_files
+from lamina.oci.parts import of_image
 from lamina.prove.model import Job
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from lamina.engine.engine import Engine
     from lamina.engine.images import Image
-    from lamina.oci.model import Descriptor
     from lamina.oci.model import Image as Stored
     from lamina.prove.model import Sandbox
 
@@ -59,12 +58,9 @@ def loaded(engine: Engine, image: Stored, label: str, environment: Mapping[str, 
 
 def saved(image: Stored, tag: str) -> Iterator[bytes]:
     """An image as ``docker save`` writes it, in pieces: engines before Docker 25 load no OCI layout."""
-
-    def blob(descriptor: Descriptor) -> Blob:
-        return Blob(descriptor, partial(image.blob, descriptor))
-
     manifest = image.manifest
-    composed = Composed(b"", manifest.media_type, blob(manifest.config), tuple(map(blob, manifest.layers)))
+    layers = tuple(of_image(image, layer) for layer in manifest.layers)
+    composed = Composed(b"", manifest.media_type, of_image(image, manifest.config), layers)
     return tars.stream(docker_files(composed, tag))
 
 
