@@ -24,6 +24,7 @@ import msgspec
 import lamina
 from lamina.engine import base
 from lamina.errors import IndexAccessError, ResolutionError
+from lamina.local import kept
 from lamina.local.versions import stated
 from lamina.lock.own import own_lock, own_path
 from lamina.tarformat import DATE, held
@@ -110,20 +111,10 @@ class Inside:
 
     def recalled(self, digest: str) -> Built | None:
         """What sources of that digest were built to, if the store has it."""
-        from lamina.built import Built
-
         image = self.store.load(self._image())
-        content = self.store.load(self._record(digest, image.decode())) if image is not None else None
-        try:
-            built = None if content is None else msgspec.msgpack.decode(content, type=Built)
-        except msgspec.MsgspecError:
-            return None
-        if image is None or built is None:
-            return None
-        wheel = self.store.path("wheels", built.wheel.sha256, ".whl")
-        if not wheel.is_file() or wheel.stat().st_size != built.wheel.size:
-            return None
-        self.store.touch([self._image(), self._record(digest, image.decode()), wheel])
+        built = None if image is None else kept.recall(self.store, self._record(digest, image.decode()))
+        if built is not None:
+            self.store.touch([self._image()])
         return built
 
     def build(self, sources: Sources) -> Built:
@@ -155,18 +146,16 @@ class Inside:
                 receive(room.get(f"{_ROOT}/wheel"), file, sources.where, _MOST_WHEEL_BYTES)
             with normal.open("wb") as file:
                 built = normalize(received, sources.where, file, native=True)
-            with self.store.create(self.store.path("wheels", built.wheel.sha256, ".whl")) as beside:
-                beside.write_bytes(normal.read_bytes())
-        own = files.get(f"{sources.entry}/pyproject.toml")
-        if own is not None:
-            names = {*built.siblings, *siblings(own[0], built.requires)}
-            built = msgspec.structs.replace(built, siblings=tuple(sorted(names)))
-        self._remember(sources.digest, built, room.image.digest)
+            own = files.get(f"{sources.entry}/pyproject.toml")
+            if own is not None:
+                names = {*built.siblings, *siblings(own[0], built.requires)}
+                built = msgspec.structs.replace(built, siblings=tuple(sorted(names)))
+            self._remember(sources.digest, room.image.digest, built, normal)
         return built
 
-    def _remember(self, digest: str, built: Built, image: str) -> None:
+    def _remember(self, digest: str, image: str, built: Built, wheel: Path) -> None:
         """Keep what sources of that digest were built to, and in which image."""
-        self.store.save(self._record(digest, image), msgspec.msgpack.encode(built))
+        kept.keep(self.store, self._record(digest, image), built, wheel)
         self.store.save(self._image(), image.encode())
 
     def _image(self) -> Path:
@@ -180,7 +169,7 @@ class Inside:
         return self._memo("wheel", made_from, stated(self.env), digest)
 
     def _memo(self, *made_from: object) -> Path:
-        return self.store.path("built", hashlib.sha256(msgspec.json.encode((FORMAT, *made_from))).hexdigest())
+        return kept.memo(self.store, (FORMAT, *made_from))
 
     def _opened(self) -> Room:
         """The container with the tools and the system packages in it, and the way to the index open."""

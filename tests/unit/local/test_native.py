@@ -79,15 +79,14 @@ class World:
     def put(self, inside: Inside, digest: str) -> Built:
         wheel = LockedWheel("y", "1", "y-1-py3-none-any.whl", "ab" * 32, 4)
         built = Built(wheel, "00")
-        place = self.store.path("wheels", wheel.sha256, ".whl")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(b"1234")
-        inside._remember(digest, built, "sha256:" + "cd" * 32)
+        normal = self.store.root.parent / "normal"
+        normal.write_bytes(b"1234")
+        inside._remember(digest, "sha256:" + "cd" * 32, built, normal)
         return built
 
 
 def test_what_is_remembered_goes_by_sources_packages_and_image(tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = World(tmp_path / "store")
     built = world.put(world.inside("gcc", "make"), "11")
     assert world.inside("make", "gcc").recalled("11") == built
     assert world.inside("make", "gcc").recalled("22") is None
@@ -97,7 +96,7 @@ def test_what_is_remembered_goes_by_sources_packages_and_image(tmp_path: Path) -
 
 
 def test_what_the_store_lost_is_not_remembered(tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = World(tmp_path / "store")
     built = world.put(world.inside(), "11")
     place = world.store.path("wheels", built.wheel.sha256, ".whl")
     place.write_bytes(b"12345")

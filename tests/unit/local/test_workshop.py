@@ -57,7 +57,7 @@ class World:
         place = self.store.path("wheels", digest, ".whl")
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(b"1234")
-        self.store.save(self.workshop()._record(folder), msgspec.msgpack.encode(built))
+        self.store.save(self.workshop()._here().record(folder), msgspec.msgpack.encode(built))
         return built
 
     def order(self, recipe: Recipe, *local: LockedLocal) -> Order:
