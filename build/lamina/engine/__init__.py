@@ -1,1 +1,1 @@
-"""Container engines, Docker's and Podman's: found, asked for an image, told to run programs in containers."""
+"""Container engines, Docker's and Podman's: found, asked for images, told to run programs in containers."""

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from lamina.progress import Progress
     from lamina.target import Target
 
-#: The label that every container of lamina has; its value names the sandbox that it belongs to.
+#: The label that every container of lamina has; its value names the sandbox or room that it belongs to.
 LABEL = "lamina.sandbox"
 
 #: What works without an engine.
 ELSEWHERE = (
-    "Without one work: lamina lock with the builder uv, build, audit, image with a base from a registry or an archive, "
-    "and prove without --in, where this machine is Linux."
+    "Without an engine work: lamina lock with the builder uv, build, audit, image with a base from a registry or an "
+    "archive, and prove without --in, where this machine is Linux."
 )
 #: Seconds after which a container that was made and never started is nobody's: lamina was killed between the two.
 _ABANDONED = 600
@@ -73,9 +73,7 @@ class Engine:
     def create(self, run: Run) -> Container:
         """Make a container whose file system is read-only but for ``/tmp``, and attach to it.
 
-        It has a network only where one was asked for.
-
-        It is not started yet. The engine removes it when it ends.
+        It has a network only where one was asked for. It is not started yet. The engine removes it when it ends.
 
         Raises:
             MissingToolError: the engine refuses.
@@ -253,7 +251,7 @@ class Engine:
         return "default" if names - {"host", "none"} else "host"
 
     def remove_all(self, label: str) -> None:
-        """Remove every container of a sandbox, running or not, and those that nobody will ever start.
+        """Remove every container of a label, running or not, and those that nobody will ever start.
 
         A label holds for those that begin with it and a hyphen as well.
         """

@@ -1,1 +1,1 @@
-"""order → image: base, dependencies, function, as layers of their own; archive, push, hand-over to an engine."""
+"""order → image: base, dependencies and function, each in layers of its own; written as an archive, or handed over."""

@@ -1,1 +1,1 @@
-"""Container images as bytes: read from registries, archives and engines, written and pushed, without an engine."""
+"""Container images as bytes: read from registries, layouts and archives, and pushed, without any engine."""

@@ -15,8 +15,8 @@ from lamina.recipe import Image, Recipe, TargetSpec
 from lamina.target import target_for
 
 _ELSEWHERE = (
-    "Without one work: lamina lock with the builder uv, build, audit, image with a base from a registry or an archive, "
-    "and prove without --in, where this machine is Linux."
+    "Without an engine work: lamina lock with the builder uv, build, audit, image with a base from a registry or an "
+    "archive, and prove without --in, where this machine is Linux."
 )
 
 
