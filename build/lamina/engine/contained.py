@@ -97,7 +97,7 @@ class Contained:
     def __init__(
         self, container: Container, order: Mapping[str, Any], stdin: bytes, reach: Collection[int], limit: float | None
     ) -> None:
-        self._container, self._reach, self._limit = container, frozenset(reach), limit
+        self._container, self._reach = container, frozenset(reach)
         self._sending = threading.Lock()
         self._kept = {_OUT: _Kept(), _ERR: _Kept()}
         self._said = _Kept()

@@ -107,7 +107,7 @@ def _fetch(
 def _one(wheel: Locked, renewal: str, *, client: IndexClient, store: Store, progress: Progress) -> None:
     """One wheel from the first place that has it."""
     from lamina.fetch.download import Wanted, download
-    from lamina.index.transport import NotThereError
+    from lamina.index.answers import NotThereError
 
     own = client.indexes.serving(wheel.name)
     others: list[str] = []

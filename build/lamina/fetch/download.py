@@ -13,7 +13,8 @@ import msgspec
 
 from lamina.errors import IndexAccessError, IntegrityError, MissingToolError
 from lamina.files import replace
-from lamina.index.transport import TRIES, Interrupted, delay, redact
+from lamina.index.answers import redact
+from lamina.index.transport import TRIES, Interrupted, delay
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from lamina.errors import IndexAccessError
+from lamina.index.answers import redact
 from lamina.index.settings import Credential, Indexes, Named, from_environment
-from lamina.index.transport import redact
 from lamina.lock import canonical
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ from urllib.request import url2pathname
 import msgspec
 
 from lamina.errors import IndexAccessError, UsageError
+from lamina.index.answers import NotThereError, RefusedError, redact
 from lamina.index.names import source_name, wheel_name
-from lamina.index.transport import NotThereError, RefusedError, Transport, redact
+from lamina.index.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -30,7 +30,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 import msgspec
 
 from lamina.errors import UsageError
-from lamina.index.transport import redact
+from lamina.index.answers import redact
 from lamina.lock import canonical
 
 if TYPE_CHECKING:

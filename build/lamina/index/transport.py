@@ -6,13 +6,12 @@ index URL holds credentials. Nothing shown to anybody holds a credential.
 
 from __future__ import annotations
 
-import re
 import threading
-import time
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urlsplit
 
 from lamina.errors import IndexAccessError
+from lamina.index import answers
+from lamina.index.answers import UnansweredError, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -26,40 +25,12 @@ TRIES = 5
 FIRST_DELAY = 0.5
 LONGEST_DELAY = 8.0
 
-#: A ``Retry-After`` above this many seconds ends the command with the number, rather than waiting in silence.
-PATIENCE = 90.0
-
-#: Seconds to connect, and seconds without a single byte.
-TIMEOUTS = (15.0, 60.0)
-
 #: Statuses worth another try (RFC 9110): too early, too many requests, and what servers and gateways answer in passing.
 TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
-
-_MISSING = frozenset({404, 410})
-
-_CREDENTIALS = re.compile(r"(?<=://)[^\s/?#]*@")
-_QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>)]+")
 
 
 class Interrupted(Exception):  # noqa: N818 - not a failure: somebody asked for it
     """The work was told to stop while it waited or read."""
-
-
-class NotThereError(IndexAccessError):
-    """The server answers that there is nothing at this address (404 or 410)."""
-
-
-class UnansweredError(IndexAccessError):
-    """No answer, or one that may be another in a moment, after all tries."""
-
-
-class RefusedError(IndexAccessError):
-    """The server wants other credentials than it was given (401 or 403)."""
-
-
-def redact(text: str) -> str:
-    """Hide the user and password of every URL in ``text``, and query strings, where signed links carry their key."""
-    return _QUERY.sub(r"\1?***", _CREDENTIALS.sub("***@", text))
 
 
 class Transport:
@@ -120,12 +91,12 @@ class Transport:
             if answer is None:
                 if last:
                     often = f", {tries} times" if tries > 1 else ""
-                    raise UnansweredError(f"{redact(url)}: {failure}{often}", hint=_network_hint(url))
+                    raise UnansweredError(f"{redact(url)}: {failure}{often}", hint=answers.network_hint(url))
                 self.pause(delay(attempt))
             elif answer.status_code in TRANSIENT:
-                wait = _asked_delay(answer)
+                wait = answers.asked_delay(answer)
                 answer.close()
-                if last or (wait or 0) > PATIENCE:
+                if last or (wait or 0) > answers.PATIENCE:
                     raise self.unavailable(url, answer, wait, tries)
                 self.pause(delay(attempt) if wait is None else wait)
             else:
@@ -134,11 +105,11 @@ class Transport:
 
     def judged(self, url: str, answer: requests.Response) -> requests.Response:
         """Return an answer that can be used; raise what the others mean, in the words of an index."""
-        return _judged(url, answer)
+        return answers.judged(url, answer)
 
     def unavailable(self, url: str, answer: requests.Response, wait: float | None, tries: int) -> IndexAccessError:
         """What a server that stays busy or broken means; ``wait`` is the delay that it asks for, in seconds."""
-        return _unavailable(url, answer, wait, tries)
+        return answers.unavailable(url, answer, wait, tries)
 
     def pause(self, seconds: float) -> None:
         """Wait, unless told to stop."""
@@ -149,8 +120,8 @@ class Transport:
         """Make every thread that waits, reads or retries stop as soon as it can. Safe from any thread."""
         self.stop.set()
         with self._guard:
-            answers = list(self._open)
-        for answer in answers:
+            under_way = list(self._open)
+        for answer in under_way:
             shutdown = getattr(answer.raw, "shutdown", None)  # urllib3 2.3 and newer; older ones end at the timeout
             if shutdown is not None:
                 try:
@@ -190,22 +161,22 @@ class Transport:
                 headers=dict(headers or {}),
                 data=body() if body is not None else None,
                 stream=stream,
-                timeout=TIMEOUTS,
+                timeout=answers.TIMEOUTS,
                 allow_redirects=True,
                 # Given here, since a session's own setting yields to REQUESTS_CA_BUNDLE.
                 verify=self._certificates or True,
             )
         except requests.exceptions.SSLError as error:
-            message = f"{redact(url)}: no trusted connection: {_innermost(error)}"
+            message = f"{redact(url)}: no trusted connection: {answers.innermost(error)}"
             hint = "If a proxy or a private authority signs the certificate, name its file in SSL_CERT_FILE."
             raise IndexAccessError(message, hint=hint) from error
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
             message = f"{redact(url)}: not an address that can be asked: {redact(str(error))}"
             raise IndexAccessError(message, hint="Correct the URL of the index.") from error
         except requests.exceptions.TooManyRedirects as error:
-            raise IndexAccessError(f"{redact(url)}: redirected in circles", hint=_network_hint(url)) from error
+            raise IndexAccessError(f"{redact(url)}: redirected in circles", hint=answers.network_hint(url)) from error
         except requests.exceptions.RequestException as error:
-            return None, _innermost(error)
+            return None, answers.innermost(error)
         return answer, ""
 
     def _new_session(self) -> requests.Session:
@@ -257,74 +228,3 @@ def delay(attempt: int) -> float:
     import random
 
     return min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** (attempt - 1)) * random.uniform(0.5, 1.5)  # noqa: S311
-
-
-def _judged(url: str, answer: requests.Response) -> requests.Response:
-    """Return an answer that can be used; raise what the others mean."""
-    status = answer.status_code
-    if status < 400 or status == 416:  # noqa: PLR2004 - 416, range not satisfiable, is for the download to judge
-        return answer
-    answer.close()
-    where = redact(url)
-    host = urlsplit(url).hostname or url
-    if status in _MISSING:
-        raise NotThereError(f"{where}: nothing there ({status})")
-    if status in {401, 407}:
-        who = "the proxy" if status == 407 else "the index"  # noqa: PLR2004
-        hint = f"Put user and password into the index URL in the environment, or into netrc for {host}."
-        raise (IndexAccessError if status == 407 else RefusedError)(  # noqa: PLR2004
-            f"{where}: {who} asks for user and password ({status})", hint=hint
-        )
-    if status == 403:  # noqa: PLR2004
-        hint = f"Check the index URL, and that the credentials for {host} may read there."
-        raise RefusedError(f"{where}: access refused (403)", hint=hint)
-    raise IndexAccessError(f"{where}: the server answers {status} {answer.reason}", hint=_network_hint(url))
-
-
-def _unavailable(url: str, answer: requests.Response, wait: float | None, tries: int) -> IndexAccessError:
-    where, status = redact(url), answer.status_code
-    if wait is not None and wait > PATIENCE:
-        message = f"{where}: the server asks to come back in {wait:.0f} s ({status} {answer.reason})"
-        return IndexAccessError(message, hint="Run the command again then; what was downloaded so far is kept.")
-    often = f", {tries} times" if tries > 1 else ""
-    return UnansweredError(f"{where}: the server answers {status} {answer.reason}{often}", hint=_network_hint(url))
-
-
-def _asked_delay(answer: requests.Response) -> float | None:
-    """The ``Retry-After`` header in seconds from now: a number or a date (RFC 9110, section 10.2.3)."""
-    stated = answer.headers.get("Retry-After", "").strip()
-    if stated.isdigit():
-        return float(stated)
-    if not stated:
-        return None
-    from email.utils import parsedate_to_datetime
-
-    try:
-        return max(0.0, parsedate_to_datetime(stated).timestamp() - time.time())
-    except (TypeError, ValueError):
-        return None
-
-
-def _innermost(error: BaseException) -> str:
-    """What went wrong at the bottom of a chain of wrapped errors, in one line without credentials."""
-    import requests
-
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return f"no connection within {TIMEOUTS[0]:.0f} s"
-    if isinstance(error, requests.exceptions.Timeout):
-        return f"no answer within {TIMEOUTS[1]:.0f} s"
-    seen: list[BaseException] = []
-    inner: BaseException | None = error
-    while inner is not None and inner not in seen:
-        seen.append(inner)
-        reason = getattr(inner, "reason", None)
-        wrapped = next((arg for arg in inner.args if isinstance(arg, BaseException)), None)
-        inner = reason if isinstance(reason, BaseException) else wrapped or inner.__cause__ or inner.__context__
-    deepest = seen[-1]
-    text = (deepest.strerror if isinstance(deepest, OSError) else None) or str(deepest) or type(deepest).__name__
-    return redact(" ".join(text.split()))
-
-
-def _network_hint(url: str) -> str:
-    host = urlsplit(url).hostname or "the host"
-    return f"Check that {host} can be reached from here (proxy, firewall), and run the command again."

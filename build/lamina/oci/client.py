@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from lamina.errors import IndexAccessError
+from lamina.index.answers import NotThereError, RefusedError, redact
 from lamina.index.settings import certificates
-from lamina.index.transport import TRIES, NotThereError, RefusedError, Transport, redact
+from lamina.index.transport import TRIES, Transport
 from lamina.oci import auth
 from lamina.oci.challenge import Challenge, challenges, token, token_request
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from lamina.errors import IndexAccessError, IntegrityError, UsageError
-from lamina.index.transport import TRIES, NotThereError, RefusedError, UnansweredError, delay
+from lamina.index.answers import NotThereError, RefusedError, UnansweredError
+from lamina.index.transport import TRIES, delay
 from lamina.oci.client import Client
 from lamina.oci.references import Reference, parse
 from lamina.oci.store import digest_of

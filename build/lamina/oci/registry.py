@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lamina.errors import IndexAccessError, IntegrityError
 from lamina.fetch.download import Wanted, download
-from lamina.index.transport import redact
+from lamina.index.answers import redact
 from lamina.oci import store as kept
 from lamina.oci.client import Client
 from lamina.oci.decode import MOST_NESTED, check_architecture, choose, document

@@ -43,7 +43,6 @@ _CONSTANT: Final = re.compile(
     r"\n([A-Za-z_]\w*)[ \t]*(?::[^=\n]*)?=[ \t]*[A-Za-z]{0,2}(\"(?:[ \t]*\")*)[ \t]*(?=\n|\Z)"
 )
 _CHAINED: Final = re.compile(r"\s*(?:\.\s*get\s*\(|\.\s*select\s*\(\s*group\s*=|\[)\s*\"")
-_LINE: Final = re.compile(r"[ \t\f]*(?:async[ \t]+)?(def|try|except|with|class|[^\s\"]?)")
 _KEY: Final = re.compile(r"(?:async[ \t]+)?(def|try|except|with)(?!\w)")
 _RAISE: Final = re.compile(r"(?<!\w)raise(?!\w)")
 

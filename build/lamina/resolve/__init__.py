@@ -26,14 +26,15 @@ from lamina.progress import SILENT
 from lamina.resolve.model import files
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from lamina.built import Built
-    from lamina.index import Indexes
+    from lamina.index import IndexClient, Indexes
     from lamina.progress import Progress
     from lamina.recipe import Recipe
     from lamina.resolve.model import Resolver
+    from lamina.store import Store
     from lamina.target import Target
 
 
@@ -92,46 +93,55 @@ def resolve(  # noqa: PLR0913 - every effect is handed in
     store = Store(default_root(env))
     pins = {} if upgrade else kept_pins(previous, upgrade_packages)
     progress.stage(f"resolving {recipe.name} for {target.name}")
-    with (
-        IndexClient(indexes, offline=offline, store=store) as client,
-        given(recipe, local, store) as stated,
-        contextlib.ExitStack() as stack,
-    ):
+    with IndexClient(indexes, offline=offline, store=store) as client, given(recipe, local, store) as stated:
         client.check_folders()
-        names = {built.wheel.name for built in local.values()}
-        resolver: Resolver
+        resolvers: contextlib.AbstractContextManager[Resolver]
         if (builder or recipe.builder.kind) == "docker":
             from lamina.resolve.docker import opened
 
-            inside = opened(recipe, target, client, store, env=env, offline=offline, progress=progress)
-            resolver = stack.enter_context(inside)
+            resolvers = opened(recipe, target, client, store, env=env, offline=offline, progress=progress)
         else:
-            from lamina.resolve.routes import route
-            from lamina.resolve.uv import Uv
+            resolvers = _uv(client, store, env, offline=offline)
+        with resolvers as resolver:
+            settler = Settler(stated, target, client, resolver, {built.wheel.name for built in local.values()})
+            settled = settler.settle(pins, refresh=not offline and (upgrade or bool(upgrade_packages)))
+            chosen = locked_files(settler, settled, previous, pins, store=store, progress=progress)
+            lock = _locked(recipe, target, resolver, chosen, local)
+            if previous is not None and _alike(lock, previous):  # another builder, or version of it, is no change
+                lock = msgspec.structs.replace(lock, builder=previous.builder)
+            return Resolution(
+                lock,
+                held_back(settler, settled),
+                changes(previous, lock),
+                (*settled.notes, *resolver.notes, *_unknown(upgrade_packages, previous, lock)),
+            )
 
-            resolver = Uv(indexes, env, offline=offline, first=route(client, store))
-        settler = Settler(stated, target, client, resolver, names)
-        settled = settler.settle(pins, refresh=not offline and (upgrade or bool(upgrade_packages)))
-        chosen = locked_files(settler, settled, previous, pins, store=store, progress=progress)
-        lock = Lock(
-            target.name,
-            resolver.version(),
-            inputs_digest(recipe, target),
-            tuple(file for file in chosen if isinstance(file, LockedWheel)),
-            recipe.name,
-            local=tuple(local[path].locked(path) for path in sorted(local)),
-            sources=tuple(file for file in chosen if isinstance(file, LockedSource)),
-        )
-        if previous is not None and _alike(lock, previous):
-            lock = msgspec.structs.replace(
-                lock, builder=previous.builder
-            )  # another builder, or version of it, that comes to the same result is no change
-        return Resolution(
-            lock,
-            held_back(settler, settled),
-            changes(previous, lock),
-            (*settled.notes, *resolver.notes, *_unknown(upgrade_packages, previous, lock)),
-        )
+
+@contextlib.contextmanager
+def _uv(client: IndexClient, store: Store, env: Mapping[str, str], *, offline: bool) -> Iterator[Resolver]:
+    from lamina.resolve.routes import route
+    from lamina.resolve.uv import Uv
+
+    yield Uv(client.indexes, env, offline=offline, first=route(client, store))
+
+
+def _locked(
+    recipe: Recipe,
+    target: Target,
+    resolver: Resolver,
+    chosen: Sequence[LockedWheel | LockedSource],
+    local: Mapping[str, Built],
+) -> Lock:
+    """What was chosen, as a lock."""
+    return Lock(
+        target.name,
+        resolver.version(),
+        inputs_digest(recipe, target),
+        tuple(file for file in chosen if isinstance(file, LockedWheel)),
+        recipe.name,
+        local=tuple(local[path].locked(path) for path in sorted(local)),
+        sources=tuple(file for file in chosen if isinstance(file, LockedSource)),
+    )
 
 
 def _alike(lock: Lock, previous: Lock) -> bool:
