@@ -27,7 +27,7 @@ from lamina.audit.model import Artefact
 from lamina.fetch import fetch
 from lamina.findings import Finding
 from lamina.index import IndexClient, Indexes, from_environment
-from lamina.index.pages import IndexFile
+from lamina.index.model import IndexFile
 from lamina.lock import LockedWheel
 from lamina.progress import SILENT
 from lamina.resolve.fit import Fit, final, releases

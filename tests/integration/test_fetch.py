@@ -23,7 +23,7 @@ import pytest
 from lamina.errors import IndexAccessError, IntegrityError, MissingToolError
 from lamina.fetch import download, fetch
 from lamina.index import IndexClient, Indexes, from_environment, transport
-from lamina.index.pages import IndexFile
+from lamina.index.model import IndexFile
 from lamina.lock import Lock, LockedWheel, render
 from lamina.progress import SILENT, Progress, Task
 from lamina.recipe import Recipe, TargetSpec

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lamina.index import IndexClient, Indexes, Named
-    from lamina.index.pages import IndexFile
+    from lamina.index.model import IndexFile
     from lamina.lock import LockedSource, LockedWheel
     from lamina.progress import Progress, Task
     from lamina.store import Store

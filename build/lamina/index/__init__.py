@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator, Sequence
 
-    from lamina.index.pages import IndexFile, Project, Source
+    from lamina.index.model import IndexFile, Project
+    from lamina.index.pages import Source
     from lamina.store import Store
 
 __all__ = ["Credential", "IndexClient", "Indexes", "Named", "from_environment", "redact"]
@@ -57,7 +58,7 @@ class IndexClient:
         Raises:
             IndexAccessError: an index does not answer, or refuses.
         """
-        from lamina.index.pages import Project
+        from lamina.index.model import Project
 
         name = canonical(name)
         if name not in self._known:
@@ -79,7 +80,7 @@ class IndexClient:
         Raises:
             IndexAccessError: an index does not answer, or refuses.
         """
-        from lamina.index.pages import Project
+        from lamina.index.model import Project
 
         name = canonical(name)
         pages = (self._page(source, name) for source in self._indexes(name))

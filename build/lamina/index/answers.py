@@ -20,7 +20,7 @@ TIMEOUTS = (15.0, 60.0)
 
 _MISSING = frozenset({404, 410})
 
-_CREDENTIALS = re.compile(r"(?<=://)[^\s/?#]*@")
+CREDENTIALS = re.compile(r"(?<=://)[^\s/?#]*@")
 _QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>)]+")
 
 
@@ -38,7 +38,7 @@ class RefusedError(IndexAccessError):
 
 def redact(text: str) -> str:
     """Hide the user and password of every URL in ``text``, and query strings, where signed links carry their key."""
-    return _QUERY.sub(r"\1?***", _CREDENTIALS.sub("***@", text))
+    return _QUERY.sub(r"\1?***", CREDENTIALS.sub("***@", text))
 
 
 def judged(url: str, answer: requests.Response) -> requests.Response:

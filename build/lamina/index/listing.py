@@ -9,7 +9,7 @@ from urllib.parse import quote
 import msgspec
 
 if TYPE_CHECKING:
-    from lamina.index.pages import IndexFile, Project
+    from lamina.index.model import IndexFile, Project
 
 
 def href(project: Project, file: IndexFile, root: str) -> str:

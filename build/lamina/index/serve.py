@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lamina.index import IndexClient
-    from lamina.index.pages import IndexFile
+    from lamina.index.model import IndexFile
     from lamina.store import Store
 
 _HTML, _JSON = "text/html; charset=utf-8", "application/vnd.pypi.simple.v1+json"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lamina.index import IndexClient
-    from lamina.index.pages import IndexFile
+    from lamina.index.model import IndexFile
     from lamina.lock import Lock
     from lamina.progress import Progress
     from lamina.resolve.settle import Settled, Settler

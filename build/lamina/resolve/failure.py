@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
-    from lamina.index.pages import IndexFile
+    from lamina.index.model import IndexFile
     from lamina.resolve.settle import Settler
 
 #: Lines of uv's explanation that are shown. Longer ones repeat themselves.

@@ -11,7 +11,7 @@ from packaging.version import Version
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from lamina.index.pages import IndexFile, Project
+    from lamina.index.model import IndexFile, Project
     from lamina.target import Target
 
 Glibc = tuple[int, int]

@@ -13,7 +13,7 @@ from lamina.resolve.uv import KNOWN_GLIBC, platform_for
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from lamina.index.pages import IndexFile
+    from lamina.index.model import IndexFile
     from lamina.resolve.settle import Settled, Settler
 
 

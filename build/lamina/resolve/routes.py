@@ -19,7 +19,7 @@ from lamina.index.workers import each
 
 if TYPE_CHECKING:
     from lamina.index import IndexClient
-    from lamina.index.pages import IndexFile, Project
+    from lamina.index.model import IndexFile, Project
     from lamina.store import Store
 
 _JOBS = 8

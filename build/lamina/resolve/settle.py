@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from lamina.index import IndexClient
-    from lamina.index.pages import IndexFile
+    from lamina.index.model import IndexFile
     from lamina.lock import Lock
     from lamina.recipe import Recipe
     from lamina.resolve.model import Resolver

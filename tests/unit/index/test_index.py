@@ -9,7 +9,7 @@ import pytest
 
 from lamina.errors import IndexAccessError, UsageError
 from lamina.index import IndexClient, Indexes, Named, from_environment, redact
-from lamina.index.pages import IndexFile, Project
+from lamina.index.model import IndexFile, Project
 from lamina.recipe import Index
 from lamina.store import Store
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from packaging.version import Version
 
-from lamina.index.pages import IndexFile, Project
+from lamina.index.model import IndexFile, Project
 from lamina.resolve.fit import Fit, final, glibc_of, releases
 from lamina.target import target_for
 

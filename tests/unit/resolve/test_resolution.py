@@ -10,7 +10,7 @@ import pytest
 
 from lamina.errors import IndexAccessError, IntegrityError, ResolutionError
 from lamina.index import Indexes, Named
-from lamina.index.pages import IndexFile, Project
+from lamina.index.model import IndexFile, Project
 from lamina.lock import Lock, LockedSource, LockedWheel
 from lamina.progress import SILENT
 from lamina.recipe import Recipe, TargetSpec

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lamina.index import IndexClient, Indexes, Named
-from lamina.index.pages import IndexFile, Project
+from lamina.index.model import IndexFile, Project
 from lamina.resolve.routes import page, route
 from lamina.store import Store
 
