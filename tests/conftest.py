@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -16,6 +17,10 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+
+# A shell that runs the tests in its background has SIGINT ignored, and whatever they start inherits that: programs that
+# are to be interrupted would run on.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Content = str | bytes
 
