@@ -77,7 +77,7 @@ class Images:
         if found.attrs.get("Architecture") != wanted:
             raise UsageError(
                 f"{reference}: is an image for {found.attrs.get('Architecture')}; {target.name} needs linux/{wanted}",
-                hint=f"docker pull --platform linux/{wanted} {reference}, or name an image that has it.",
+                hint=f"Name an image that has it, or pull it: docker pull --platform linux/{wanted} {reference}",
             )
         return _image(found, reference)
 
