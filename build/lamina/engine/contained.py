@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from lamina.engine.model import MOST_OUTPUT, Ended, FailedToEnterError, Outcome
+from lamina.engine.model import Ended, FailedToEnterError, Kept, Outcome
 
 #: Docker's own frames around what a container writes: which stream, and how many bytes follow. Source:
 #: https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Container/operation/ContainerAttach.
@@ -68,23 +68,6 @@ class _Message(msgspec.Struct, frozen=True):
     peak: int = 0
 
 
-class _Kept:
-    """One output stream of the job, kept up to a limit."""
-
-    def __init__(self) -> None:
-        self._kept = bytearray()
-        self._more = 0
-
-    def add(self, chunk: bytes) -> None:
-        room = MOST_OUTPUT - len(self._kept)
-        self._kept += chunk[:room]
-        self._more += max(0, len(chunk) - room)
-
-    def content(self) -> bytes:
-        more = f"\n[{self._more:,} bytes more are not kept]\n".encode() if self._more else b""
-        return bytes(self._kept) + more
-
-
 class Contained:
     """A job in a container; :class:`~lamina.engine.model.Running`.
 
@@ -99,8 +82,8 @@ class Contained:
     ) -> None:
         self._container, self._reach = container, frozenset(reach)
         self._sending = threading.Lock()
-        self._kept = {_OUT: _Kept(), _ERR: _Kept()}
-        self._said = _Kept()
+        self._kept = {_OUT: Kept(), _ERR: Kept()}
+        self._said = Kept()
         self._peak = 0
         self._seconds = 0.0
         self._stopping = self._ready = False

@@ -1,4 +1,4 @@
-"""What came of a program that was run somewhere, as a value."""
+"""What a program that was run somewhere says, and what came of it."""
 
 from __future__ import annotations
 
@@ -24,6 +24,25 @@ class Outcome(NamedTuple):
     stderr: bytes
     seconds: float
     peak: int
+
+
+class Kept:
+    """One output stream of a job, kept up to a limit."""
+
+    def __init__(self) -> None:
+        self._kept = bytearray()
+        self._more = 0
+
+    def add(self, chunk: bytes) -> None:
+        """What came; beyond :data:`MOST_OUTPUT` it is only counted."""
+        room = MOST_OUTPUT - len(self._kept)
+        self._kept += chunk[:room]
+        self._more += max(0, len(chunk) - room)
+
+    def content(self) -> bytes:
+        """What came so far; at its end, where there was more than is kept, how much."""
+        more = f"\n[{self._more:,} bytes more are not kept]\n".encode() if self._more else b""
+        return bytes(self._kept) + more
 
 
 class Running(Protocol):

@@ -20,7 +20,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
-from lamina.engine.model import MOST_OUTPUT, Ended, FailedToEnterError, Outcome
+from lamina.engine.model import Ended, FailedToEnterError, Kept, Outcome
 from lamina.errors import MissingToolError
 from lamina.prove.memory import resident
 from lamina.prove.relay import Relay
@@ -41,22 +41,18 @@ class Stream:
 
     def __init__(self, pipe: IO[bytes]) -> None:
         self._pipe = pipe
-        self._kept = bytearray()
-        self._more = 0
+        self._kept = Kept()
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
 
     def _read(self) -> None:
         with self._pipe:
             while chunk := os.read(self._pipe.fileno(), 65536):
-                room = MOST_OUTPUT - len(self._kept)
-                self._kept += chunk[:room]
-                self._more += max(0, len(chunk) - room)
+                self._kept.add(chunk)
 
     def content(self) -> bytes:
         """What came so far; at its end, where there was more than is kept, how much."""
-        more = f"\n[{self._more:,} bytes more are not kept]\n".encode() if self._more else b""
-        return bytes(self._kept) + more
+        return self._kept.content()
 
 
 class Supervised:
