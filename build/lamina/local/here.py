@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,6 +62,8 @@ class Here:
             IndexAccessError: what the build needs cannot be had.
             MissingToolError: the build does not end, or no engine runs it.
         """
+        import tempfile
+
         from lamina.local import backend
         from lamina.local.siblings import siblings
         from lamina.local.signs import is_native
