@@ -71,8 +71,8 @@ class Images:
             ) from error
         if found is None:
             raise MissingToolError(
-                f"{reference}: the engine at {self._host} does not have this image, and --offline forbids to pull it",
-                hint=f"Pull it once: docker pull --platform linux/{wanted} {reference}",
+                f"{reference}: the engine at {self._host} does not have this image, and is not to pull it now",
+                hint=f"Pull it once, or load it: docker pull --platform linux/{wanted} {reference}",
             )
         if found.attrs.get("Architecture") != wanted:
             raise UsageError(

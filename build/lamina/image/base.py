@@ -13,13 +13,14 @@ import lamina
 from lamina.audit.model import Artefact
 from lamina.errors import IndexAccessError, IntegrityError, MissingToolError, UsageError
 from lamina.oci.model import Image
-from lamina.oci.references import place
+from lamina.oci.references import names_registry, place
 from lamina.progress import Progress
 from lamina.store import Store
 from lamina.target import Target
 
 #: Counted up with every change of what is remembered of a base.
 _FORMAT = 1
+_NO_ENGINE = "No running engine has an image of this name either."
 
 
 class Facts(NamedTuple):
@@ -83,8 +84,9 @@ def open_base(
 ) -> Image:
     """The image that a reference names, as skopeo names images.
 
-    One that no registry gives, but a running engine has by that very name, is taken from the engine: a stand-in has
-    only a tag there.
+    A name without the host of a registry, and without a digest, is a running engine's where it has an image of that
+    very name, as for ``docker run``; else Docker Hub's. One with a host is the registry's, and the engine's only where
+    the registry cannot give it.
 
     Raises:
         IndexAccessError, IntegrityError: it cannot be had, or is not what its digest says.
@@ -100,15 +102,25 @@ def open_base(
         return open_layout(where.path, target.architecture, store, name=reference, progress=progress)
     from lamina.oci.registry import open_image
 
+    refused: MissingToolError | UsageError | None = None
+    if reference == where.name and not names_registry(where.name) and "@" not in where.name:
+        try:
+            return _engine_image(where.name, target, store, env, progress)
+        except (MissingToolError, UsageError) as error:
+            refused = error
     try:
         return open_image(where.name, target.architecture, env, store, offline=offline, progress=progress)
     except IndexAccessError as error:
         if reference != where.name:  # docker://, which means a registry
             raise
+        if isinstance(refused, UsageError):  # the engine has it, for another architecture
+            raise refused from None
         try:
-            return _engine_image(where.name, target, store, env, progress)
-        except MissingToolError:
-            raise error from None
+            if refused is None:
+                return _engine_image(where.name, target, store, env, progress)
+        except MissingToolError as missing:
+            refused = missing
+        raise IndexAccessError(error.message, hint=f"{error.hint or ''} {_NO_ENGINE}".strip()) from refused
 
 
 def _engine_image(name: str, target: Target, store: Store, env: Mapping[str, str], progress: Progress) -> Image:

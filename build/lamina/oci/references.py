@@ -74,8 +74,8 @@ def parse(text: str) -> Reference:
     rest, at, digest = text.partition("@")
     if at and not DIGEST.fullmatch(digest):
         raise _wrong(text, f"{digest!r} is no digest, which is sha256: and 64 of 0-9 and a-f")
-    domain, slash, path = rest.partition("/")
-    if not slash or not (set(".:") & set(domain) or domain == "localhost" or domain.lower() != domain):
+    domain, _, path = rest.partition("/")
+    if not names_registry(rest):
         domain, path = _HUB, rest
     elif not _DOMAIN.fullmatch(domain) or int((re.search(r":([0-9]+)$", domain) or ["", "1"])[1]) > _MOST_PORT:
         raise _wrong(text, f"{domain!r} is no host name with or without a port")
@@ -93,6 +93,15 @@ def parse(text: str) -> Reference:
     if len(domain) + 1 + len(name) > _MOST_NAME:
         raise _wrong(text, f"the name has more than {_MOST_NAME} characters")
     return Reference(domain, name, tag, digest)
+
+
+def names_registry(text: str) -> bool:
+    """Whether a reference begins with the host of a registry; one that does not is Docker Hub's.
+
+    Source: https://github.com/distribution/reference, ``ParseNormalizedNamed``.
+    """
+    domain, slash, _ = text.partition("/")
+    return bool(slash) and (not set(".:").isdisjoint(domain) or domain == "localhost" or domain.lower() != domain)
 
 
 def place(text: str) -> Place:

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lamina.errors import UsageError
-from lamina.oci.references import Place, Reference, parse, place
+from lamina.oci.references import Place, Reference, names_registry, parse, place
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 FORM = "An image is named [REGISTRY/]NAME[:TAG][@sha256:DIGEST], as public.ecr.aws/lambda/python:3.11 is."
@@ -42,6 +42,15 @@ def test_references(text: str, expected: Reference, url: str | None) -> None:
     assert found == expected
     assert parse(str(found)) == found
     assert url is None or found.url == url
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("python:3.11", False), ("team/app", False), ("a.b/app", True), ("localhost/app", True), ("h:1/app", True)],
+)
+def test_which_references_name_a_registry(text: str, expected: bool) -> None:  # noqa: FBT001
+    assert names_registry(text) is expected
+    assert (parse(text).registry != "docker.io") is expected
 
 
 def test_what_names_the_manifest() -> None:
