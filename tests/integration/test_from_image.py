@@ -211,7 +211,13 @@ def test_contents_come_from_the_store_and_else_again_from_the_stand_in(bench: Be
     bench.fine("build", "own")
     assert hashlib.sha256(zipped.read_bytes()).hexdigest() == first
     before = bench.lock_path("own").read_text()
-    assert "unchanged" in bench.fine("lock", "own")
+    lock = bench.locked("own")
+    size = sum(file.size for file in lock.taken)
+    said = bench.fine("lock", "own")
+    assert "unchanged" in said
+    assert f"  2 files, {size:,} bytes, taken from the image {lock.image}" in said.splitlines()
+    [told] = json.loads(bench.run("lock", "own", "--check", "--json").stdout)
+    assert (told["taken"], told["image"]) == (2, lock.image)
     assert bench.lock_path("own").read_text() == before
 
     was = bench.locked("own").taken[-1].sha256

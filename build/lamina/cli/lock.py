@@ -123,7 +123,12 @@ def _told(project: Project, path: Path, lock: locks.Lock, what: str, *, as_json:
         wheels = plural(len(lock.wheels), "wheel")
         wheels += f", {plural(len(lock.sources), 'source distribution')} to build" if lock.sources else ""
         click.echo(f"{project.shown(path)}: {what}, {wheels}, {size:,} bytes to fetch{local}")
-    return machine.Lock(project.shown(path), what == "written", len(lock.wheels), size)
+        if lock.taken:
+            held = sum(file.size for file in lock.taken)
+            click.echo(f"  {plural(len(lock.taken), 'file')}, {held:,} bytes, taken from the image {lock.image}")
+    return machine.Lock(
+        project.shown(path), what == "written", len(lock.wheels), size, taken=len(lock.taken), image=lock.image
+    )
 
 
 def _lock(

@@ -30,7 +30,7 @@ class ImageBuild(msgspec.Struct, frozen=True):
     """``lamina image``: one target. ``artefact`` is the archive's path, null where a finding forbade one.
 
     ``loaded`` is the name under which a running engine has it, ``pushed`` that in a registry; each empty where it was
-    not handed there.
+    not handed there. ``pushed_bytes`` are those of the blobs that the registry did not have.
     """
 
     artefact: str | None
@@ -39,6 +39,7 @@ class ImageBuild(msgspec.Struct, frozen=True):
     manifest: Manifest
     loaded: str = ""
     pushed: str = ""
+    pushed_bytes: int = 0
 
 
 class Build(msgspec.Struct, frozen=True):
@@ -95,7 +96,10 @@ class Proven(msgspec.Struct, frozen=True):
 
 
 class Lock(msgspec.Struct, frozen=True):
-    """``lamina lock``: one target. ``changes``, ``held_back`` and ``notes`` are sentences."""
+    """``lamina lock``: one target. ``changes``, ``held_back`` and ``notes`` are sentences.
+
+    ``taken`` counts the files of the base image, whose digest ``image`` is; empty where there are none.
+    """
 
     path: str
     written: bool
@@ -104,6 +108,8 @@ class Lock(msgspec.Struct, frozen=True):
     changes: tuple[str, ...] = ()
     held_back: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    taken: int = 0
+    image: str = ""
 
 
 class Decided(msgspec.Struct, frozen=True):
