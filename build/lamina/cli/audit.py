@@ -40,6 +40,7 @@ Examples:
   lamina audit base.zip models.zip function.zip --python cp312 --architecture arm64
   lamina audit numpy-2.4.6-cp312-cp312-win_amd64.whl --python cp312 --architecture x86_64
   lamina audit dist/sklearn-cp311-manylinux2014_x86_64.zip --recipe sklearn
+  lamina audit dist/layoutlm-cp312-manylinux_2_34_x86_64.oci.tar
   lamina audit .aws-sam/build/MyFunction --python cp311 --architecture x86_64 --sarif > audit.sarif"""
 )
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
@@ -141,7 +142,7 @@ def _told(paths: Sequence[str]) -> set[str]:
     """The targets that manifests beside the paths tell."""
     from lamina.emit import manifest as manifests
 
-    found = (manifests.read(Path(path).with_suffix(".json")) for path in paths if path.endswith(".zip"))
+    found = (manifests.read(Path(path).with_suffix(".json")) for path in paths if path.endswith((".zip", ".tar")))
     return {manifest.target for manifest in found if manifest is not None}
 
 

@@ -74,8 +74,9 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
     """Build container images of recipes: a base, their dependencies, their function, each a layer of its own.
 
     Leaves <name>-<target>.oci.tar in dist/, with its manifest (.oci.json); no engine is needed. The base is the
-    recipe's, LAMINA_BASE_IMAGE's or AWS's own. A finding that is an error leaves no archive, only the manifest as the
-    report, and exit code 1.
+    recipe's, LAMINA_BASE_IMAGE's or AWS's own. A base named without the host of a registry, as base:1, is a running
+    engine's image of that name, as for docker run, and Docker Hub's where no engine has one. A finding that is an
+    error leaves no archive, only the manifest as the report, and exit code 1.
     """
     from lamina.report import machine
 
@@ -169,7 +170,7 @@ def machined(built: Built, handed: Handed = Handed()) -> ImageBuild:  # noqa: B0
     """The outcome as ``--json`` tells it."""
     from lamina.report.machine import ImageBuild
 
-    return ImageBuild(_shown(built), built.warm, built.notes, built.manifest, handed.loaded, handed.pushed)
+    return ImageBuild(_shown(built), built.warm, built.notes, built.manifest, *handed)
 
 
 def show(built: Built, handed: Handed = Handed()) -> None:  # noqa: B008 - a value

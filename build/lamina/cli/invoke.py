@@ -18,7 +18,7 @@ from lamina.project import order
 
 if TYPE_CHECKING:
     from lamina.prove.invocation import Invocation, Setting
-    from lamina.prove.session import Place
+    from lamina.prove.session import Kind, Place
     from lamina.prove.trial import Event, Trial
 
 
@@ -70,7 +70,8 @@ def command(  # noqa: PLR0913 - one for each option
 ) -> int:
     """Call the function of a recipe as Lambda would, with AWS's own runtime client.
 
-    What runs are the emitted zips: build them first. Prints each answer; on stderr, what Lambda's log would hold.
+    What runs are the emitted zips, or of a recipe whose function leaves as an image alone, that image, started in a
+    container engine as Lambda starts it: build them first. Prints each answer; on stderr, what Lambda's log would hold.
     Without --event, the recipe's own events are sent. What is expected of x.json stands beside it in x.expect.json; an
     answer that is not as expected, and without an expectation an error, makes the exit code 1. One process of the
     function answers all events.
@@ -79,9 +80,10 @@ def command(  # noqa: PLR0913 - one for each option
         raise UsageError("--serve excludes --event and --json", hint="Send events to the port that is served.")
     store = common.open_store()
     [(project, recipe, targets)] = common.chosen([recipe_name], wanted, store, everything=False)
-    if recipe.function is None or "function" not in recipe.artefacts:
-        hint = 'Give it [function] with handler and source, and "function" in artefacts; then build it.'
+    if recipe.function is None or not {"function", "image"} & set(recipe.artefacts):
+        hint = 'Give it [function] with handler and source, and "function" or "image" in artefacts; then build it.'
         raise UsageError(f"{recipe.name} emits no function", hint=hint)
+    kind: Kind = "zips" if "function" in recipe.artefacts else "image"
     if len(targets) > 1:
         choice = " or ".join(f"--target {target.name}" for target in targets)
         raise UsageError(f"{recipe.name} has {len(targets)} targets", hint=f"Say for which one: {choice}.")
@@ -101,7 +103,7 @@ def command(  # noqa: PLR0913 - one for each option
         indexes = partial(common.indexes_of, project, recipe, links)
         means = Means(store, fetch, indexes, os.environ, progress, offline, place, network)
         ordered = workshop.fulfil(order(project, recipe, targets[0]))
-        with open_session(ordered, means) as session, live(session, os.environ) as function:
+        with open_session(ordered, means, kind) as session, live(session, os.environ) as function:
             progress.close()
             return serve(function, port) if port is not None else run(function, events, as_json=as_json)
     finally:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.errors import UsageError
+from lamina.prove.emulator import client_of
 from lamina.prove.invocation import Setting
 from lamina.prove.invoke import Function
 from lamina.prove.s3 import LoopbackS3
@@ -65,7 +66,7 @@ def setting_of(session: Session, beside: Services) -> Setting:
 
 @contextlib.contextmanager
 def live(session: Session, environment: Mapping[str, str]) -> Iterator[Function]:
-    """The function that was emitted, with its services; all is ended at the end.
+    """The function that was emitted, with its services; all is ended at the end. An image starts its own entry point.
 
     Raises:
         UsageError: the recipe emits no function.
@@ -74,7 +75,11 @@ def live(session: Session, environment: Mapping[str, str]) -> Iterator[Function]
     if not session.runs_function:
         raise UsageError(
             f"{session.order.recipe.name} emits no function",
-            hint='Give it [function] with handler and source, and "function" in artefacts; then build it.',
+            hint='Give it [function] with handler and source, and "function" or "image" in artefacts; then build it.',
         )
-    with services(session, environment) as beside, Function(session.sandbox, setting_of(session, beside)) as function:
-        yield function
+    with services(session, environment) as beside:
+        setting = setting_of(session, beside)
+        if session.entry is not None:
+            setting = setting._replace(client=client_of(session.entry.with_variables(beside.environment)))
+        with Function(session.sandbox, setting) as function:
+            yield function
