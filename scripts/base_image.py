@@ -14,6 +14,13 @@ from pathlib import Path
 
 _SUITE, _PYTHON = "bookworm", "python3.11"
 _PACKAGES = "python3,ca-certificates"
+#: The variables of AWS's images that a function depends on: AWS Lambda developer guide, page configuration-envvars.
+_ENVIRONMENT = {
+    "PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
+    "LD_LIBRARY_PATH": "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib",
+    "LAMBDA_TASK_ROOT": "/var/task",
+    "LAMBDA_RUNTIME_DIR": "/var/runtime",
+}
 #: As AWS's has it: one argument, the handler; the emulator where no Runtime API is named.
 _ENTRY = f"""#!/bin/sh
 if [ $# -ne 1 ]; then
@@ -110,7 +117,8 @@ def _imported(archive: Path, name: str, tag: str) -> str:
 
     client = docker.from_env(timeout=300)
     try:
-        changes = ["WORKDIR /var/task", 'ENTRYPOINT ["/lambda-entrypoint.sh"]', "ENV LAMBDA_TASK_ROOT=/var/task"]
+        changes = ["WORKDIR /var/task", 'ENTRYPOINT ["/lambda-entrypoint.sh"]']
+        changes += [f"ENV {name}={value}" for name, value in _ENVIRONMENT.items()]
         client.api.import_image(src=str(archive), repository=name, tag=tag, changes=changes)
         return str(client.images.get(f"{name}:{tag}").id)
     finally:
