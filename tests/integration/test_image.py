@@ -285,24 +285,30 @@ def test_an_accepted_finding_stays_visible_and_the_audit_of_the_archive_has_it_t
         ("undeclared-variable", "function.environment.LEVEL", False),
         ("undeclared-variable", "function.environment.BUCKET", False),
     }
-    done = forged.run("audit", str(forged.archive), "--python", "cp311", "--platform", "manylinux2014_x86_64", "--json")
+    done = forged.run("audit", str(forged.archive), "--json")  # the manifest beside it tells the target
     [judged] = json.loads(done.stdout)["artefacts"]
     ours = {(one["code"], one["path"]) for one in judged["findings"] if one["path"].startswith(("opt/", "var/task/"))}
     assert ours == {("missing-import", "var/task/app.py")}
 
 
-def test_push_sends_only_the_layer_that_changed(forged: Project, registry: str) -> None:
-    name = f"{registry}/lamina/{os.urandom(4).hex()}:one"
-    first = json.loads(forged.run("image", "forged", "--base", f"oci:{forged.base}", "--push", name, "--json").stdout)
+def test_push_sends_only_the_layer_that_changed(forged: Project, start_registry: Callable[[str], Any]) -> None:
+    counted = start_registry("")
+    name = f"{counted.host}/lamina/forged:one"
+    command = ("image", "forged", "--base", f"oci:{forged.base}", "--push", name, "--json")
+    first = json.loads(forged.run(*command).stdout)
     _check_schema("image", first)
     assert first[0]["pushed"] == name
     forged.handler(HANDLER + "# changed\n")
-    done = forged.run("image", "forged", "--base", f"oci:{forged.base}", "--push", name)
-    assert done.returncode == 0, done.stderr
-    [line] = [line for line in done.stdout.splitlines() if "pushed as" in line]
-    sent = int(line.split(": ")[1].split()[0].replace(",", ""))
-    config = len(blobs_of(forged.archive)[_config_name(forged.archive)])
-    assert sent == own(forged.manifest, "function")["size"] + config
+    before = len(counted.requests())
+    [second] = json.loads(forged.run(*command).stdout)
+    config, function = _config_name(forged.archive).rpartition("/")[2], own(forged.manifest, "function")
+    assert second["pushed_bytes"] == function["size"] + len(blobs_of(forged.archive)[f"blobs/sha256/{config}"])
+    # What came in by the registry's own log: two blobs, each in one piece, and the manifest.
+    sent = [line.split() for line in counted.requests()[before:] if not line.startswith(("HEAD ", "GET "))]
+    uploads, put = "/v2/lamina/forged/blobs/uploads/", "/v2/lamina/forged/manifests/one"
+    assert [(method, path) for method, path, _ in sent if method != "PUT"] == [("POST", uploads)] * 2
+    puts = [path for method, path, _ in sent if method == "PUT"]
+    assert [path.rpartition("digest=sha256%3A")[2] for path in puts] == [config, function["digest"][7:], put]
     if shutil.which("skopeo"):
         found = json.loads(_skopeo("inspect", "--tls-verify=false", f"docker://{name}"))
         assert found["Digest"] == forged.manifest["image"]["digest"]
@@ -397,6 +403,31 @@ def test_an_image_on_the_standin_base_is_loaded_and_runs(on_standin: Project, ba
     with removed(TAG):
         on_standin.image("--load", base=f"docker-daemon:{base_image}")
         assert _printed(TAG) == "{'given': 1} INFO"
+
+
+@pytest.mark.usefixtures("index")  # the stand-in has no runtime of Lambda's
+def test_the_function_of_an_image_on_the_standin_base_is_invoked(on_standin: Project, base_image: str) -> None:
+    recipe = on_standin.root / "recipes" / "forged.toml"
+    recipe.write_text('artefacts = ["image"]\n' + recipe.read_text())
+    event = on_standin.root / "event.json"
+    event.write_text('{"age": 41}')
+    handler = (
+        "import os, alpha\n\ndef handler(event, context):\n    return event, os.environ['LEVEL'], alpha.__file__\n"
+    )
+    on_standin.handler(handler)
+    invoke = ("invoke", "forged", "--event", "event.json")
+    done = on_standin.run(*invoke)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "Build it first: lamina image forged"
+    # A name without the host of a registry is the engine's.
+    assert on_standin.image(base=base_image)["image"]["base"] == base_image
+    done = on_standin.run(*invoke)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [{"age": 41}, "INFO", "/opt/python/alpha/__init__.py"]
+    assert "Memory Size: 512 MB" in done.stderr
+    done = on_standin.run(*invoke, DOCKER_HOST="unix:///nowhere.sock")
+    assert done.returncode == 5
+    assert "unix:///nowhere.sock: there is no such socket" in done.stderr
 
 
 def test_dockers_archive_on_the_standin_base_is_taken_by_docker_load(on_standin: Project, base_image: str) -> None:
