@@ -43,8 +43,10 @@ _UNREADABLE = (
 def read(name: str) -> Inventory:
     """The inventory of a layer zip, or of a manifest where the name ends in ``.json``.
 
+    Of an image archive, ``.tar``, the manifest beside it is taken.
+
     Raises:
-        UsageError: there is no such file.
+        UsageError: there is no such file, or no manifest describes the image.
         IntegrityError: it is no zip, or no manifest, that can be read.
     """
     path = Path(name)
@@ -58,7 +60,20 @@ def read(name: str) -> Inventory:
                 f"{name}: is not a manifest that lamina wrote", hint="Build it again, or name the zip."
             )
         return _stated(name, manifest)
-    return _zip(name, path)
+    return _image(name, path) if path.suffix == ".tar" else _zip(name, path)
+
+
+def _image(name: str, path: Path) -> Inventory:
+    beside = path.with_suffix(".json")
+    manifest = manifests.read(beside)
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    if manifest is None or manifest.sha256 != sha256:
+        raise UsageError(
+            f"{name}: of an image lamina diff reads the manifest, and the one beside it is not there or is another's",
+            hint="Build it again with lamina image, or name manifests (.json) instead.",
+        )
+    return _stated(str(beside), manifest)
 
 
 def _stated(name: str, manifest: Manifest) -> Inventory:

@@ -21,9 +21,10 @@ Examples:
 def command(before: str, after: str, *, every_file: bool, as_json: bool) -> int:
     """Explain how two artefacts differ: packages, versions, files, bytes and findings.
 
-    A and B are layer zips or manifests (.json). The manifest beside a zip is used where it describes that very zip;
-    packages of a zip without one are told from its .dist-info folders. Nothing is unpacked. The exit code is 0 whether
-    or not there is a difference.
+    A and B are layer zips, image archives or manifests (.json). The manifest beside a zip is used where it describes
+    that very zip; packages of a zip without one are told from its .dist-info folders. Of an image the manifest beside
+    it is read alone, which names no files. Nothing is unpacked. The exit code is 0 whether or not there is a
+    difference.
     """
     from lamina.cli.contents import read
     from lamina.report import machine

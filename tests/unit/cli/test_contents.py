@@ -102,6 +102,21 @@ def test_manifest_alone(tmp_path: Path) -> None:
     assert read(str(path)).zipped_bytes is None
 
 
+def test_an_image_is_told_by_the_manifest_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.oci.tar"
+    path.write_bytes(b"an image")
+    message = f"{path}: of an image lamina diff reads the manifest, and the one beside it is not there or is another's"
+    for written in (None, hashlib.sha256(b"another").hexdigest()):
+        if written:
+            manifest(tmp_path / "a.oci.json", written)
+        with pytest.raises(UsageError) as caught:
+            read(str(path))
+        assert caught.value.message == message
+        assert caught.value.hint == "Build it again with lamina image, or name manifests (.json) instead."
+    manifest(tmp_path / "a.oci.json", hashlib.sha256(b"an image").hexdigest())
+    assert read(str(path)) == read(str(tmp_path / "a.oci.json"))
+
+
 def test_what_is_not_there(tmp_path: Path) -> None:
     for path, what in ((tmp_path / "a.zip", "no such file"), (tmp_path, "is a folder")):
         with pytest.raises(UsageError) as caught:
