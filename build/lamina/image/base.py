@@ -73,7 +73,8 @@ def _read(image: Image, progress: Progress) -> Facts:
             try:
                 apply(image.blob(layer), tree, gathered, where, sources=False)
             except IntegrityError as error:
-                raise IntegrityError(f"{image.name}: {error.message}", hint=error.hint) from error
+                hint = error.hint or "Save the image again, or fetch it again."
+                raise IntegrityError(f"{image.name}: {error.message}", hint=hint) from error
             task.advance(layer.size)
     tree.pour(gathered)
     return Facts(finish(gathered, "image"), tree.unpacked)

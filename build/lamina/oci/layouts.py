@@ -110,7 +110,10 @@ def open_layout(
         message = error.message if error.message.startswith(shown) else f"{shown}: {error.message}"
         raise IntegrityError(message, hint=error.hint or _AGAIN) from error
     except FileNotFoundError as error:
-        raise UsageError(f"{shown}: there is no such file or folder", hint="Check the path of the image.") from error
+        whole = path.name.rpartition(":")[0]
+        tagged = bool(whole) and path.with_name(whole).exists()
+        hint = f"Leave the tag away: {shown.rpartition(':')[0]}" if tagged else "Check the path of the image."
+        raise UsageError(f"{shown}: there is no such file or folder", hint=hint) from error
     except OSError as error:
         raise IntegrityError(f"{shown}: cannot be read: {error.strerror}", hint=_AGAIN) from error
     finally:

@@ -189,6 +189,14 @@ def test_which_image_must_be_clear(opened: Opened, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         open_layout(tmp_path / "gone", "x86_64", Store(tmp_path / "store"))
     assert caught.value.message == f"{tmp_path}/gone: there is no such file or folder"
+    assert caught.value.hint == "Check the path of the image."
+    (tmp_path / "there").mkdir()
+    with pytest.raises(UsageError) as caught:
+        open_layout(tmp_path / "there:3.11", "x86_64", Store(tmp_path / "store"), name="oci:there:3.11")
+    assert (caught.value.message, caught.value.hint) == (
+        "oci:there:3.11: there is no such file or folder",
+        "Leave the tag away: oci:there",
+    )
 
 
 def nested(files: dict[str, bytes], depth: int) -> dict[str, bytes]:
