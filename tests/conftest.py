@@ -118,6 +118,12 @@ def forge(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
+def pytest_configure() -> None:
+    """Let tests interrupt what they start, though a shell that runs them in the background forbids it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """With LAMINA_TESTS_COMPLETE=1, what a machine must have and lacks is a failure, not a line at the end of a log."""
