@@ -169,7 +169,8 @@ def _savings(planner: Planner) -> tuple[Saving, ...]:
     from lamina.prune.savings import largest
 
     parts, decisions = planner.decisions()
-    return tuple(largest(parts, decisions, planner.order.recipe))
+    local = (project.name for project in planner.order.lock.local)
+    return tuple(largest(parts, decisions, planner.order.recipe, local))
 
 
 def _describe(

@@ -139,6 +139,17 @@ def test_two_projects_from_lock_to_layer(mono: Mono) -> None:
     assert (used.stdout, used.stderr) == ("value 1\n", "")
 
 
+def test_over_budget_a_recipe_of_projects_tells_what_could_go(mono: Mono) -> None:
+    mono.run("lock", "mono")
+    path = mono.root / "recipes" / "mono.toml"
+    path.write_text(path.read_text() + '[budget]\nunzipped = "1 KiB"\nwarn = "1 KiB"\n')
+    done = mono.run("build", "mono", code=1)
+    assert "over-budget" in done.stdout
+    assert f"lamina image mono --target {NAME.removeprefix('mono-')}" in done.stdout
+    assert "idna 3.10, which another package requires" in done.stdout
+    assert "app-lamina-test 0.1.dev3, which another package requires" not in done.stdout
+
+
 def test_an_edit_of_code_needs_no_new_lock(mono: Mono) -> None:
     mono.run("lock", "mono")
     locked, first = mono.lock, mono.build()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 
 from lamina.lock import canonical
@@ -13,15 +13,16 @@ from lamina.prune.model import Decision, Saving
 from lamina.prune.references import module_name
 from lamina.prune.rules import RULES, propose
 from lamina.recipe import Prune, Recipe
+from lamina.recipe.spelling import is_local
 
 _ROOT = "python/"
 _MOST = 10
 
 
 def largest(
-    parts: Sequence[tuple[Index, Facts]], decisions: Sequence[Sequence[Decision]], recipe: Recipe
+    parts: Sequence[tuple[Index, Facts]], decisions: Sequence[Sequence[Decision]], recipe: Recipe, local: Iterable[str]
 ) -> list[Saving]:
-    """The ten largest things that could go, the largest first.
+    """The ten largest things that could go, the largest first. ``local`` are the names of the recipe's own projects.
 
     These are packages that the recipe does not name itself and folders of packages, both only where no code that ships
     imports them as it is imported; what rules would drop that are not switched on; and what rules proposed but
@@ -30,7 +31,7 @@ def largest(
     from packaging.requirements import Requirement
 
     found: list[Saving] = []
-    required = {canonical(Requirement(text).name) for text in recipe.requirements}
+    required = {canonical(Requirement(text).name) for text in recipe.requirements if not is_local(text)} | {*local}
     needed = _needed(parts, decisions)
     for (index, _), said in zip(parts, decisions, strict=True):
         gone = {decision.path for decision in said if decision.dropped}
