@@ -348,7 +348,7 @@ def test_an_image_that_answers_something_else_is_refused(stage: Stage, base_imag
 
 def test_an_image_that_is_nowhere_is_told(stage: Stage, base_image: str) -> None:  # noqa: ARG001 - starts the engine
     missing = "lamina-absent:1"
-    with pytest.raises(MissingToolError, match=f"{missing}: the engine at .* does not have this image, and --offline"):
+    with pytest.raises(MissingToolError, match=f"{missing}: the engine at .* does not have this image, and is not"):
         open_container(stage, _target(), missing, os.environ, Path, offline=True)
     with pytest.raises(MissingToolError, match=f"{missing}: the engine at .* does not have this image and cannot pull"):
         open_container(stage, _target(), missing, os.environ, Path)
