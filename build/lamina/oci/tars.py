@@ -18,6 +18,14 @@ _BLOCK = 512
 _CHUNK = 1024 * 1024
 #: Names and extended attributes of one file; Linux takes paths of 4,096 bytes.
 _MOST_HEADER_BYTES = 1024 * 1024
+_LONGEST_PATH = 4096
+#: Characters of all names and links together; an image of 100,000 files has 10 million.
+_MOST_NAMES = 64 * 1024 * 1024
+_LARGEST = 1 << 50
+#: Links, devices, folders, pipes: whatever size their headers state, no data follows.
+_WITHOUT_DATA = frozenset({b"1", b"2", b"3", b"4", b"5", b"6"})
+#: The records of extended headers that tell how to read what follows. Others are passed over, however many there are.
+_TELLING = frozenset({"path", "linkpath", "size", "GNU.sparse.major", "GNU.sparse.map"})
 _LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL = b"L", b"K", b"x", b"g"
 #: Headers that say more of the file that follows; each kind comes once.
 _MOST_HEADERS = 8
@@ -81,6 +89,7 @@ class Tar:
         self._stream = stream
         self._at = 0
         self._left = 0
+        self._named = 0
 
     def __iter__(self) -> Iterator[Member]:
         """Each member in its order, with long names applied.
@@ -92,7 +101,7 @@ class Tar:
         headers = 0
         while (info := self._header()) is not None:
             data = self._at
-            self._left = info.size if info.type not in {b"1", b"2", b"3", b"4", b"5", b"6"} else 0
+            self._left = 0 if info.type in _WITHOUT_DATA else info.size
             padding = -self._left % _BLOCK
             if info.type in {_LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL}:
                 headers += 1
@@ -109,9 +118,10 @@ class Tar:
             else:
                 if info.type == b"S" or "GNU.sparse.major" in names or "GNU.sparse.map" in names:
                     raise IntegrityError(f"{info.name}: is a sparse file, a form that images do not have")
-                if "size" in names:
-                    self._left = _number(names["size"]) if self._left else 0
+                if "size" in names and info.type not in _WITHOUT_DATA:
+                    self._left = _number(names["size"])
                     padding = -self._left % _BLOCK
+                self._count(names)
                 yield Member(
                     name=names.get("path", info.name),
                     type=info.type,
@@ -149,9 +159,16 @@ class Tar:
             info = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
         except (tarfile.TarError, ValueError) as error:
             raise IntegrityError(f"has a header that cannot be read: {error}") from error
-        if info.size < 0:
-            raise IntegrityError("has a file of negative size")
+        if not 0 <= info.size <= _LARGEST:
+            raise IntegrityError(f"has a file of {info.size:,} bytes")
         return info
+
+    def _count(self, names: dict[str, str]) -> None:
+        """Long names compress to nothing, and every reader keeps them."""
+        for name in (names.get("path", ""), names.get("linkpath", "")):
+            self._named += len(name)
+            if len(name) > _LONGEST_PATH or self._named > _MOST_NAMES:
+                raise IntegrityError(f"has names of more than {_LONGEST_PATH:,} bytes, or too many long ones")
 
     def _exactly(self, size: int) -> bytes:
         piece = self._stream.read(size)
@@ -178,6 +195,8 @@ def _pax(content: bytes) -> dict[str, str]:
         key, equals, value = record.partition(b"=")
         if not equals or not record.endswith(b"\n"):
             raise IntegrityError("has an extended header that cannot be read")
-        found[key.decode("utf-8", "surrogateescape")] = value[:-1].decode("utf-8", "surrogateescape")
+        name = key.decode("utf-8", "surrogateescape")
+        if name in _TELLING:
+            found[name] = value[:-1].decode("utf-8", "surrogateescape")
         at += length
     return found
