@@ -96,7 +96,7 @@ def choose(entries: Sequence[Descriptor], architecture: str, name: str, *, sever
         UsageError: there is none, or which one is meant is not clear.
     """
     wanted = image_architecture(architecture)
-    images = [entry for entry in entries if (entry.platform or {}).get("os", "linux") in {"", "linux"}]
+    images = [entry for entry in entries if (entry.platform or {}).get("os", "linux") in ("", "linux")]
     fits = [entry for entry in images if (entry.platform or {}).get("architecture") == wanted]
     unnamed = [entry for entry in images if not (entry.platform or {}).get("architecture")]
     if len({entry.digest for entry in (fits or images)}) > 1 and not several:

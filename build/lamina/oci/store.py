@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from lamina.errors import IntegrityError
+from lamina.oci.decode import MOST_JSON_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,8 @@ def blob_path(store: Store, digest: str) -> Path:
 def manifest(store: Store, digest: str) -> bytes | None:
     """A manifest or index that is kept; one that is damaged is none."""
     try:
-        content = blob_path(store, digest).read_bytes()
+        with blob_path(store, digest).open("rb") as file:
+            content = file.read(MOST_JSON_BYTES + 1)  # an index can name any blob that is there: a layer of gigabytes
     except OSError:
         return None
     return content if digest_of(content) == digest else None

@@ -177,3 +177,11 @@ def test_the_configuration_says_the_platform(config: bytes, message: str) -> Non
 
 def test_a_configuration_that_says_nothing_is_taken() -> None:
     check_architecture(Forged(b"{}"), "x86_64")
+
+
+@pytest.mark.parametrize("odd", [[], {}, 1, None, True, ["linux"]])
+def test_a_platform_of_odd_types_is_no_platform(odd: object) -> None:
+    found = document(index({**LAYER, "platform": {"os": odd, "architecture": odd}}))
+    assert isinstance(found, tuple)
+    with pytest.raises(UsageError):
+        choose(found, "x86_64", "a:b")
