@@ -14,7 +14,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _REF = re.compile(r"refs/[\w./+@-]+")
 _SECTION = re.compile(r'\[\s*([\w.-]+)(?:\s+"((?:[^"\\]|\\.)*)")?\s*\]')
 #: git@host:path, the form of ssh's own copy command.
-_SCP = re.compile(r"(?:[^@/\s]+@)?([\w.-]+):(?!//)(\S+)")
+_SCP = re.compile(r"(?:[^@/\s]+@)?([\w.-]+):(?!//|:)([^\s@]+)")
 _PUBLIC = frozenset({"http", "https", "ssh", "git", "git+ssh"})
 _MOST_BYTES = 16 * 1024**2
 
@@ -99,6 +99,8 @@ def public(url: str) -> str:
 
 def _text(path: Path) -> str:
     try:
+        if not path.is_file():  # a pipe would be waited for
+            return ""
         with path.open("rb") as file:
             return file.read(_MOST_BYTES).decode("utf-8", "replace")
     except OSError:

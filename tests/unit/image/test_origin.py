@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,26 @@ def test_refs_that_name_each_other_end(tmp_path: Path) -> None:
 )
 def test_only_public_parts_of_a_url_are_told(url: str, expected: str) -> None:
     assert public(url) == expected
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "oauth2:secret@git.example/team/app",
+        "gcrypt::https://user:secret@git.example/team/app",
+        "codecommit::eu-west-1://secret@app",
+        "ext::sh",
+    ],
+)
+def test_other_forms_of_a_remote_state_nothing_rather_than_a_secret(url: str) -> None:
+    assert public(url) == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names are POSIX")
+@pytest.mark.parametrize("name", ["HEAD", "config", "commondir", "packed-refs"])
+def test_a_pipe_among_gits_files_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    git = repository(tmp_path)
+    git.joinpath("refs", "heads", "main").unlink()
+    git.joinpath(name).unlink(missing_ok=True)
+    os.mkfifo(git / name)
+    assert origin(tmp_path).revision == ""
