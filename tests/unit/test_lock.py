@@ -372,3 +372,17 @@ def test_reading_a_lock_imports_nothing_heavy(monkeypatch: pytest.MonkeyPatch) -
     locks.check(
         Lock(TARGET.name, "uv 1", locks.inputs_digest(recipe(), TARGET), parse(TEXT, "x").wheels), recipe(), TARGET, "x"
     )
+
+
+def test_a_version_of_more_digits_than_python_reads_is_none_of_the_file_name() -> None:
+    version = "1" * 5000
+    text = render(LOCK).replace(f"=={NUMPY.version} ", f"=={version} ")
+    with pytest.raises(UsageError) as caught:
+        parse(text, "x.txt")
+    assert caught.value.message == f"x.txt:6: {NUMPY.filename!r} is no wheel of numpy {version}"
+
+
+def test_the_layer_itself_is_no_file_of_an_image() -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(render(LOCK) + f"# taken: . {DIGEST} 1\n", "x.txt")
+    assert caught.value.message == "x.txt:7: '.' is no path inside a layer"

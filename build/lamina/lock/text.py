@@ -193,7 +193,7 @@ def _taken(line: str, place: str) -> LockedFile:
         not path.isprintable()
         or path != posixpath.normpath(path)
         or path.startswith(("/", "../"))
-        or path in {"", ".."}
+        or path in {"", ".", ".."}
     ):
         _refuse(place, f"{path!r} is no path inside a layer")
     if not _is_digest(digest):
@@ -246,11 +246,11 @@ def _same_version(stated: str, version: str) -> bool:
     """Whether the version in a file name is ``version``; other spellings than the normal one are rare and slow."""
     if stated == version:
         return True
-    from packaging.version import InvalidVersion, Version
+    from packaging.version import Version
 
     try:
         return Version(stated.replace("_", "-")) == Version(version)
-    except InvalidVersion:
+    except ValueError:  # no version, or one of more digits than Python makes a number of
         return False
 
 
