@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from lamina.recipe import Recipe
     from lamina.target import Target
 
+#: Characters of what an image says of itself, where that is shown.
+_LONGEST = 100
+
 #: Names the image where the recipe does not.
 OVERRIDE = "LAMINA_BASE_IMAGE"
 
@@ -72,9 +75,9 @@ def about(name: str, target: Target, outcome: Outcome) -> About:
     if found is None:
         raise silent(name, target, outcome)
     if version(found.python)[:2] != target.runtime.python:
-        raise UsageError(f"{needed(name, target)}; it has CPython {found.python}", hint=hint(target))
+        raise UsageError(f"{needed(name, target)}; it has CPython {found.python[:_LONGEST]}", hint=hint(target))
     if found.machine != target.architecture:
-        message = f"{needed(name, target)}, for {target.architecture}; it is for {found.machine}"
+        message = f"{needed(name, target)}, for {target.architecture}; it is for {found.machine[:_LONGEST]}"
         raise UsageError(message, hint=hint(target))
     return found
 

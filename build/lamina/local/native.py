@@ -227,7 +227,7 @@ class Inside:
         _checked(done, sources.where)
         try:
             name = json.loads(done.stdout)
-        except ValueError:
+        except (ValueError, RecursionError):
             name = None
         if not isinstance(name, str) or len(name) > _LONGEST_NAME or not _WHEEL.fullmatch(name):
             message = f"{sources.where}: the build does not say which wheel it leaves"

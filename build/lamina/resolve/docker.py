@@ -124,7 +124,7 @@ class Docker:
 
     def _told(self, outcome: Outcome) -> tuple[_Told | None, str]:
         said = outcome.stderr.decode(errors="replace").replace(self._server.url, "index:")
-        with contextlib.suppress(msgspec.DecodeError):
+        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return msgspec.json.decode(outcome.stdout, type=_Told), said
         return None, said
 

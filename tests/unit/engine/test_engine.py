@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 
 from lamina.engine import connect as engine
 from lamina.engine.attached import told
-from lamina.engine.base import engine_name, reference, runnable
+from lamina.engine.base import about, engine_name, reference, runnable
+from lamina.engine.model import Outcome
 from lamina.errors import MissingToolError, UsageError
 from lamina.recipe import Image, Recipe, TargetSpec
 from lamina.target import target_for
@@ -143,3 +145,31 @@ def test_an_image_in_a_file_is_none_of_an_engine(stated: str) -> None:
     assert caught.value.hint == (
         f"Load it, and name it by LAMINA_BASE_IMAGE: skopeo copy {stated} docker-daemon:NAME:TAG"
     )
+
+
+DEEP = b"[" * 200_000
+ABOUT = {"python": "3.11.2", "machine": "x86_64", "glibc": "2.36", "system": "Debian", "manager": ""}
+
+
+def said(stdout: bytes) -> Outcome:
+    return Outcome("exited", 0, stdout, b"", 0.1, 0)
+
+
+@pytest.mark.parametrize("answer", [b"", b"\xff", b"[]", b"null", b'{"python": 3}', DEEP, b'{"a": ' + DEEP])
+def test_an_image_that_answers_anything_says_nothing_of_itself(answer: bytes) -> None:
+    with pytest.raises(UsageError) as caught:
+        about("a:b", target_for("cp311", architecture="x86_64"), said(answer))
+    assert caught.value.message == (
+        "a:b: cp311-manylinux_2_26_x86_64 needs an image with CPython 3.11 as /var/lang/bin/python3.11: "
+        "what is there says nothing of itself"
+    )
+
+
+@pytest.mark.parametrize("key", ["python", "machine", "system"])
+def test_what_an_image_says_of_itself_is_shown_in_short(key: str) -> None:
+    answer = said(json.dumps({**ABOUT, key: "9" * 1_000_000}).encode())
+    try:
+        shown = about("a:b", target_for("cp311", architecture="x86_64"), answer).system
+    except UsageError as error:
+        shown = error.message
+    assert len(shown) < 300

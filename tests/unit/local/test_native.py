@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from lamina.built import Built
+from lamina.engine.model import Outcome
+from lamina.errors import ResolutionError
 from lamina.index import Indexes
 from lamina.local import native
-from lamina.local.native import Inside
+from lamina.local.native import Inside, Sources
 from lamina.local.signs import is_native
 from lamina.lock import LockedWheel, verify
 from lamina.lock.own import own_lock, own_path
@@ -103,3 +105,15 @@ def test_what_the_store_lost_is_not_remembered(tmp_path: Path) -> None:
     assert world.inside().recalled("11") is None
     place.unlink()
     assert world.inside().recalled("11") is None
+
+
+@pytest.mark.parametrize("stdout", [b"", b"[" * 200_000, b"3", b'"../../x-1-py3-none-any.whl"', b'"a\\n-1-p-n-a.whl"'])
+def test_a_build_that_answers_anything_names_no_wheel(tmp_path: Path, stdout: bytes) -> None:
+    class Room:
+        def python(self, *_: str, **__: object) -> Outcome:
+            return Outcome("exited", 0, stdout, b"", 0.1, 0)
+
+    sources = Sources("x", "11", "project", dict)
+    with pytest.raises(ResolutionError) as caught:
+        World(tmp_path).inside()._made(Room(), sources)  # type: ignore[arg-type]
+    assert caught.value.message == "x: the build does not say which wheel it leaves"

@@ -167,3 +167,12 @@ def test_the_builder_in_a_lock_is_one_that_locks_can_state() -> None:
 
 def test_pip_tools_is_pure_python_for_every_image() -> None:
     assert [wheel.filename for wheel in LOCK.wheels if not wheel.filename.endswith("-none-any.whl")] == []
+
+
+@pytest.mark.parametrize("stdout", [b"[" * 200_000, b'{"x": ' + b"[" * 200_000, b'{"text": "\xff"}', b"{}", b"\0"])
+def test_an_image_that_answers_anything_is_a_failed_resolution(stdout: bytes) -> None:
+    room = FakeRoom()
+    room.stdout = stdout
+    with pytest.raises(ResolutionError) as caught:
+        ask(room, "numpy")
+    assert caught.value.message == "pip-compile failed inside the base image:\n  it printed nothing"
