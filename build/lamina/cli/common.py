@@ -185,9 +185,18 @@ def find_links(project: Project, recipe: Recipe, links: Sequence[str]) -> list[s
 
 def show(error: LaminaError) -> None:
     """Print an error as every command does: what happened and where, then what to do."""
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {error.message}", err=True)
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {shown(error.message)}", err=True)
     if error.hint:
-        click.echo(error.hint, err=True)
+        click.echo(shown(error.hint), err=True)
+
+
+def shown(text: str) -> str:
+    """A text of several lines as a terminal may see it: what registries, images and builds say is in messages too."""
+    if text.replace("\n", "").isprintable():
+        return text
+    from lamina.report.findings import printable
+
+    return "\n".join(printable(line.replace("\t", "  ")) for line in text.split("\n"))
 
 
 _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
@@ -262,7 +271,7 @@ class TerminalProgress(Progress):
     def stage(self, message: str) -> None:
         """Print the message as a line."""
         if not self._quiet:
-            click.echo(message, err=True)
+            click.echo(shown(message), err=True)
 
     def task(self, label: str, total: int | None = None, *, unit: str = "bytes") -> Task:
         """Draw a bar, in a terminal."""

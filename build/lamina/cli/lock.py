@@ -97,7 +97,7 @@ def command(  # noqa: PLR0913 - the options of the contract
                     held = (f"held back: {line}" for line in resolution.held_back)
                     notes = (f"note: {line}" for line in resolution.notes)
                     for line in () if as_json else (*resolution.changes, *held, *notes):
-                        click.echo(f"  {line}")
+                        click.echo(f"  {common.shown(line)}")
         finally:
             progress.close()
     if as_json:
