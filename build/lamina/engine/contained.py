@@ -30,6 +30,10 @@ _IN, _OUT, _ERR, _FIRST_CONNECTION = 0, 1, 2, 16
 _CHUNK = 65536
 #: No frame of ours is larger than a read on the other side; an image that sends larger ones is not what it seems.
 _MOST_FRAME = 1 << 20
+#: Connections at once, and bytes of all of them that wait to be taken; beyond these nothing more is read for a while.
+_MOST_CONNECTIONS = 256
+_MOST_WAITING = 16 << 20
+_MOMENT = 0.01
 _MOST_TOLD = 8192
 _GRACE = 5.0
 _SLOWEST_START = 60.0
@@ -81,7 +85,7 @@ class Contained:
         self, container: Container, order: Mapping[str, Any], stdin: bytes, reach: Collection[int], limit: float | None
     ) -> None:
         self._container, self._reach = container, frozenset(reach)
-        self._sending = threading.Lock()
+        self._sending, self._counting = threading.Lock(), threading.Lock()
         self._kept = {_OUT: Kept(), _ERR: Kept()}
         self._said = Kept()
         self._peak = 0
@@ -92,6 +96,8 @@ class Contained:
         self._outer: set[socket.socket] = set()
         self._failed = ""
         self._sinks: dict[int, queue.SimpleQueue[bytes]] = {}
+        self._waiting = 0
+        self._abandoned = threading.Event()
         self._started, self._done = threading.Event(), threading.Event()
         try:
             container.start()
@@ -145,6 +151,7 @@ class Contained:
             self._abandon()
 
     def _abandon(self) -> None:
+        self._abandoned.set()
         self._container.remove()
         with contextlib.suppress(OSError):
             self._container.stream.close()
@@ -176,7 +183,7 @@ class Contained:
                         else:
                             held += chunk
                             self._take(held)
-        except (ValueError, msgspec.MsgspecError):
+        except (ValueError, RecursionError, msgspec.MsgspecError):
             self._failed = "its Python answers with something else than was sent to it"
         finally:
             self._finish()
@@ -211,7 +218,7 @@ class Contained:
             elif kind == _OPEN:
                 self._open(number, int(content))
             elif number in self._sinks:
-                self._sinks[number].put(content if kind == _DATA else b"")
+                self._pass_on(self._sinks[number], content if kind == _DATA else b"")
 
     def _hear(self, message: _Message) -> None:
         self._peak = max(self._peak, message.peak)
@@ -223,7 +230,20 @@ class Contained:
         if self._failed or self._ready:
             self._started.set()
 
+    def _pass_on(self, waiting: queue.SimpleQueue[bytes], content: bytes) -> None:
+        """Hand on what came for a connection, as soon as there is room."""
+        while self._waiting > _MOST_WAITING and not self._abandoned.wait(_MOMENT):
+            pass
+        with self._counting:
+            self._waiting += len(content)
+        waiting.put(content)
+
     def _open(self, number: int, port: int) -> None:
+        if number in self._sinks:
+            raise ValueError
+        if len(self._sinks) >= _MOST_CONNECTIONS:
+            self._send(_END, number)
+            return
         self._sinks[number] = waiting = queue.SimpleQueue[bytes]()
         threading.Thread(target=self._carry, args=(number, port, waiting), daemon=True).start()
 
@@ -237,17 +257,28 @@ class Contained:
                 self._outer.add(outer)
                 back = threading.Thread(target=self._back, args=(number, outer), daemon=True)
                 back.start()
-                with contextlib.suppress(OSError):
-                    while content := waiting.get():
-                        outer.sendall(content)
+                self._pour(waiting, outer)
                 with contextlib.suppress(OSError):
                     outer.shutdown(socket.SHUT_RDWR if self._done.is_set() else socket.SHUT_WR)
                 back.join()
                 self._outer.discard(outer)
         except OSError:  # the job sees its connection end
             self._send(_END, number)
+            self._pour(waiting, None)
         finally:
             self._sinks.pop(number, None)
+
+    def _pour(self, waiting: queue.SimpleQueue[bytes], outer: socket.socket | None) -> None:
+        """Send what comes for a connection, up to its end; where nobody takes it, let it go."""
+        while content := waiting.get():
+            try:
+                if outer is not None:
+                    outer.sendall(content)
+            except OSError:
+                outer = None
+            finally:
+                with self._counting:
+                    self._waiting -= len(content)
 
     def _back(self, number: int, outer: socket.socket) -> None:
         with contextlib.suppress(OSError):

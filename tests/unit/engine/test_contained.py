@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import queue
 import struct
+import threading
+from typing import Self
 
 import pytest
 from hypothesis import given
@@ -122,3 +124,60 @@ def test_a_container_that_does_not_start_is_removed() -> None:
     with pytest.raises(KeyboardInterrupt):
         Contained(Container(Said(), start, lambda: removed.append(1)), {}, b"", (), None)
     assert removed
+
+
+class Deaf:
+    """What a connection leads to that takes nothing."""
+
+    def __init__(self) -> None:
+        self._over = threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def settimeout(self, seconds: float | None) -> None:
+        pass
+
+    def sendall(self, _: bytes) -> None:
+        self._over.wait(30)
+        raise BrokenPipeError
+
+    def recv(self, _: int) -> bytes:
+        self._over.wait(30)
+        return b""
+
+    def shutdown(self, _: int) -> None:
+        self._over.set()
+
+
+def test_a_container_that_floods_a_connection_is_no_longer_listened_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lamina.engine.contained._GRACE", 0.2)
+    monkeypatch.setattr("socket.create_connection", lambda *_, **__: Deaf())
+    flood = by_engine(frame(0, 20, bytes(1 << 20)))
+    stream = Said(by_engine(tell(started=True) + frame(2, 20, b"80")), *[flood] * 64)
+    running = Contained(Container(stream, lambda: None, lambda: None), {}, b"", (80,), None)
+    assert running.wait(0.5) is None
+    left = stream._chunks.qsize()
+    outcome = running.stop()
+    assert outcome.ended == "stopped"
+    assert 64 - left <= 20  # MiB that were taken, of the 64
+
+
+def test_more_connections_than_anybody_needs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lamina.engine.contained._MOST_CONNECTIONS", 3)
+    monkeypatch.setattr("socket.create_connection", lambda *_, **__: Deaf())
+    opened = b"".join(frame(2, number, b"80") for number in range(16, 26))
+    stream = Said(by_engine(tell(started=True) + opened + ENDED))
+    outcome = Contained(Container(stream, lambda: None, lambda: None), {}, b"", (80,), None).wait(10)
+    assert outcome is not None
+    assert outcome.code == 3
+    assert {struct.pack("!BII", 1, number, 0) for number in range(19, 26)} <= {*stream.sent}
+
+
+def test_a_message_without_end_is_no_message() -> None:
+    with pytest.raises(FailedToEnterError) as caught:
+        run(by_engine(frame(_TELL, 0, b'{"x": ' + b"[" * 200_000)))
+    assert str(caught.value) == "its Python answers with something else than was sent to it"
