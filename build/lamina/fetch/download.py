@@ -254,7 +254,11 @@ def _continues(answer: requests.Response, have: int, wanted: Wanted) -> bool:
     """
     if answer.status_code not in {_PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE}:
         stated = answer.headers.get("Content-Length", "")
-        if stated.isdigit() and int(stated) != wanted.size and not answer.headers.get("Content-Encoding"):
+        if (
+            stated.isdecimal()
+            and (stated.lstrip("0") or "0") != str(wanted.size)
+            and not answer.headers.get("Content-Encoding")
+        ):
             raise _WrongError(f"{wanted.size} bytes", f"{stated} bytes")
         return False
     stated = answer.headers.get("Content-Range", "")

@@ -82,7 +82,7 @@ def unavailable(url: str, answer: requests.Response, wait: float | None, tries: 
 def asked_delay(answer: requests.Response) -> float | None:
     """The ``Retry-After`` header in seconds from now: a number or a date (RFC 9110, section 10.2.3)."""
     stated = answer.headers.get("Retry-After", "").strip()
-    if stated.isdigit():
+    if stated.isascii() and stated.isdigit():
         return float(stated)
     if not stated:
         return None
@@ -90,7 +90,7 @@ def asked_delay(answer: requests.Response) -> float | None:
 
     try:
         return max(0.0, parsedate_to_datetime(stated).timestamp() - time.time())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

@@ -198,7 +198,16 @@ class Transport:
                     request = requests.auth.HTTPBasicAuth(user, password)(request)
                 return request
 
-        session = requests.Session()
+        class Session(requests.Session):
+            """One that sends nobody else's redirect what netrc holds, where netrc is not asked."""
+
+            def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+                if netrc:
+                    super().rebuild_auth(prepared_request, response)
+                elif self.should_strip_auth(response.request.url or "", prepared_request.url or ""):
+                    prepared_request.headers.pop("Authorization", None)
+
+        session = Session()
         session.headers["User-Agent"] = "lamina"
         session.auth = Auth()
         adapter = HTTPAdapter(pool_connections=16, pool_maxsize=32)

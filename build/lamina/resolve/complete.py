@@ -114,7 +114,7 @@ def _known_size(sha256: str, url: str, client: IndexClient, store: Store) -> int
     except IndexAccessError:
         return None  # some servers refuse HEAD; the file itself will tell
     stated = answer.headers.get("Content-Length", "")
-    if not stated.isdigit() or int(stated) == 0 or answer.headers.get("Content-Encoding"):
+    if not (stated.isdecimal() and len(stated) < 16 and int(stated)) or answer.headers.get("Content-Encoding"):  # noqa: PLR2004
         return None
     with contextlib.suppress(OSError), store.create(remembered) as beside:
         beside.write_text(stated, encoding="ascii")

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import requests
 
 from lamina.errors import IndexAccessError, UsageError
 from lamina.index import IndexClient, Indexes, Named, from_environment, redact
+from lamina.index.answers import asked_delay
 from lamina.index.model import IndexFile, Project
+from lamina.index.transport import Transport
 from lamina.recipe import Index
 from lamina.store import Store
 
@@ -271,3 +274,31 @@ def test_offline_answers_what_was_asked_before(tmp_path: Path, monkeypatch: pyte
     assert caught.value.message == f"new: offline, and {A} was never asked about it"
     with IndexClient(Indexes(B), store=store, offline=True) as client, pytest.raises(IndexAccessError):
         client.files("foo")  # another index was asked, not this one
+
+
+@pytest.mark.parametrize(
+    "stated",
+    ["\u00b2", "1" * 400, "Mon, 01 Jan 0001 00:00:00 -0000", "Mon, 01 Jan 2020 00:00:00 +99999999999999", "-1"],
+)
+def test_an_odd_retry_after_is_a_number_or_none(stated: str) -> None:
+    answer = requests.Response()
+    answer.headers["Retry-After"] = stated
+    found = asked_delay(answer)
+    assert found is None or found >= 0
+
+
+def test_a_redirect_of_who_asks_no_netrc_gets_nothing_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path.joinpath("netrc").write_text("default login me password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    response = requests.Response()
+    response.request = requests.Request("GET", "https://registry.example/v2/").prepare()
+
+    def sent(url: str, *, netrc: bool) -> str | None:
+        request = requests.Request("GET", url, headers={"Authorization": "Bearer word"}).prepare()
+        with Transport(netrc=netrc) as transport:
+            transport.session.rebuild_auth(request, response)
+        return request.headers.get("Authorization")
+
+    assert sent("https://elsewhere.example/x", netrc=False) is None
+    assert sent("https://registry.example/x", netrc=False) == "Bearer word"
+    assert sent("https://elsewhere.example/x", netrc=True) == "Basic bWU6c2VjcmV0"
