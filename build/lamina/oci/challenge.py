@@ -12,6 +12,8 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
+from lamina.oci.references import is_loopback
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -73,7 +75,7 @@ def challenges(header: str) -> tuple[Challenge, ...]:
 def token_request(challenge: Challenge, scopes: Sequence[str], login: Login | None, *, plain: bool) -> Asked | None:
     """How to get a token; ``None`` where the realm is no place to send a password to.
 
-    ``plain`` says that the registry itself speaks http, on loopback; else the realm must not.
+    ``plain`` says that the registry itself speaks http, on loopback; only then may the realm, on loopback too.
     """
     realm = challenge.parameters.get("realm", "")
     try:
@@ -81,7 +83,8 @@ def token_request(challenge: Challenge, scopes: Sequence[str], login: Login | No
         host = parts.hostname
     except ValueError:
         return None
-    if not host or "@" in parts.netloc or parts.scheme not in ({"http", "https"} if plain else {"https"}):
+    near = plain and host is not None and is_loopback(host)
+    if not host or "@" in parts.netloc or parts.scheme not in ({"http", "https"} if near else {"https"}):
         return None
     service = challenge.parameters.get("service", "")
     if login is not None and login.identity_token:

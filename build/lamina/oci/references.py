@@ -22,7 +22,7 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 #: The name without tag and digest: https://github.com/distribution/reference, NameTotalLengthMax.
 _MOST_NAME = 255
 _MOST_PORT = 65535
-_LOOPBACK = re.compile(r"localhost|127(?:\.[0-9]{1,3}){3}|\[::1\]")
+_LOOPBACK = re.compile(r"localhost|127(?:\.[0-9]{1,3}){3}|\[::1\]|::1")
 _FORM = "An image is named [REGISTRY/]NAME[:TAG][@sha256:DIGEST], as public.ecr.aws/lambda/python:3.11 is."
 
 Kind = Literal["registry", "oci", "oci-archive", "docker-archive", "docker-daemon"]
@@ -49,7 +49,7 @@ class Reference(NamedTuple):
     def url(self) -> str:
         """Where the API of the repository begins; loopback registries speak http, as Docker has it."""
         host = "registry-1.docker.io" if self.registry == _HUB else self.registry
-        scheme = "http" if _LOOPBACK.fullmatch(re.sub(r":[0-9]+$", "", host)) else "https"
+        scheme = "http" if is_loopback(re.sub(r":[0-9]+$", "", host)) else "https"
         return f"{scheme}://{host}/v2/{self.repository}"
 
 
@@ -63,6 +63,11 @@ class Place(NamedTuple):
     def path(self) -> Path:
         """The file or folder of a layout or archive."""
         return Path(self.name)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address without a port means this machine."""
+    return _LOOPBACK.fullmatch(host) is not None
 
 
 def parse(text: str) -> Reference:

@@ -76,8 +76,10 @@ def test_no_password_goes_to_such_a_realm(realm: str) -> None:
     assert token_request(challenge, [], Login("u", "p"), plain=False) is None
 
 
-def test_a_registry_on_loopback_may_name_a_realm_of_http() -> None:
-    assert token_request(Challenge("bearer", {"realm": "http://a/t"}), [], None, plain=True) is not None
+def test_a_registry_on_loopback_may_name_a_realm_of_http_there_and_nowhere_else() -> None:
+    for realm, fine in (("http://localhost:5001/t", True), ("http://[::1]/t", True), ("http://a/t", False)):
+        asked = token_request(Challenge("bearer", {"realm": realm}), [], None, plain=True)
+        assert (asked is not None) == fine
 
 
 @pytest.mark.parametrize(
