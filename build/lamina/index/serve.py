@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _HTML, _JSON = "text/html; charset=utf-8", "application/vnd.pypi.simple.v1+json"
 _FILE = "application/octet-stream"
 _METADATA = ".metadata"
+_RANGE = re.compile(r"bytes=[0-9]{0,15}-[0-9]{0,15}")
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 #: Seconds that a connection may stand idle.
@@ -246,7 +247,8 @@ class _Handler(BaseHTTPRequestHandler):
         file = of.file(name, filename)
         if file is None:
             return self._reply(404, "text/plain", b"no such file\n")
-        wanted = {"Range": self.headers["Range"]} if "Range" in self.headers else {}
+        stated = self.headers.get("Range", "")
+        wanted = {"Range": stated} if _RANGE.fullmatch(stated) else {}
         with of.content(file, wanted) as (status, headers, stream):
             self.send_response(status)
             for key, value in {"Content-Type": _FILE, **headers}.items():
