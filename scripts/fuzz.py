@@ -11,6 +11,7 @@ A target is a function of bytes, with its seeds, in ``TARGETS``.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gzip
 import hashlib
 import io
@@ -177,9 +178,177 @@ def _tarred(files: Mapping[str, bytes]) -> bytes:
     return out.getvalue()
 
 
+def _documents() -> Callable[[bytes], object]:
+    """Manifests, indexes and configurations of images: what is decoded, chosen from, and made into our own."""
+    from lamina.errors import LaminaError
+    from lamina.image import config
+    from lamina.oci.decode import choose, document
+    from lamina.oci.model import Manifest
+    from lamina.target import target_for
+
+    target = target_for("cp311", architecture="x86_64")
+
+    def call(content: bytes) -> object:
+        with contextlib.suppress(LaminaError):
+            base = config.read(content, "base", 1, target)
+            config.read(config.make(base, (), None, {"a": "b"}), "ours", 1, target)
+        try:
+            found = document(content)
+            return found if isinstance(found, Manifest) else choose(found, target.architecture, "base")
+        except LaminaError as error:
+            return error
+
+    return call
+
+
+def _json_documents() -> Iterator[bytes]:
+    digest = f"sha256:{'a' * 64}"
+    kind = "application/vnd.oci.image."
+    entry = {"mediaType": f"{kind}manifest.v1+json", "digest": digest, "size": 9}
+    named = [{**entry, "platform": {"os": "linux", "architecture": name}} for name in ("amd64", "arm64")]
+    run = {"Entrypoint": ["/e"], "Cmd": ["a.b"], "Env": ["A=b"], "Labels": {"a": "b"}, "WorkingDir": "/"}
+    for value in (
+        {"schemaVersion": 2, "mediaType": f"{kind}index.v1+json", "manifests": named},
+        {"schemaVersion": 2, "config": entry, "layers": [entry], "annotations": {"a": "b"}},
+        {
+            "architecture": "amd64",
+            "os": "linux",
+            "created": "2020-01-01T00:00:00Z",
+            "config": run,
+            "rootfs": {"type": "layers", "diff_ids": [digest]},
+            "history": [{"created_by": "x"}, {"empty_layer": True}],
+        },
+    ):
+        yield json.dumps(value).encode()
+
+
+def _layout() -> Callable[[bytes], object]:
+    """An image archive as a base: opened, all of its blobs read, its files told."""
+    import tempfile
+
+    from lamina.errors import LaminaError
+    from lamina.image.base import facts
+    from lamina.oci.layouts import open_layout
+    from lamina.progress import SILENT
+    from lamina.store import Store
+    from lamina.target import target_for
+
+    target = target_for("cp311", architecture="x86_64")
+    held = os.memfd_create("image")
+
+    def call(content: bytes) -> object:
+        os.ftruncate(held, 0)
+        os.pwrite(held, content, 0)
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:  # noqa: S108 - memory, since nothing is to last
+            store = Store(Path(folder))
+            try:
+                image = open_layout(Path(f"/proc/self/fd/{held}"), "x86_64", store, name="base")
+                for descriptor in image.manifest.layers:
+                    for _ in image.blob(descriptor):
+                        pass
+                return facts(image, store, target, SILENT)
+            except LaminaError as error:
+                return error
+
+    return call
+
+
+def _tree() -> Callable[[bytes], object]:
+    """What an engine gives of a folder of an image, and of a wheel that was built in one."""
+    from lamina.errors import LaminaError
+    from lamina.local.received import receive
+    from lamina.taken.tree import Budget, read
+
+    def call(content: bytes) -> object:
+        pieces = [content[at : at + 700] for at in range(0, len(content), 700)]
+        with contextlib.suppress(LaminaError):
+            receive(iter(pieces), io.BytesIO(), "x", 1 << 20)
+        try:
+            files = read(pieces, "/usr/lib/x", "image", Budget("image", 1 << 20, 1000))
+        except LaminaError as error:
+            return error
+        if any(not file.path.startswith("/usr/lib/x") for file in files):
+            raise AssertionError("a file from outside of the folder")
+        return files
+
+    return call
+
+
+def _trees() -> Iterator[bytes]:
+    yield _tarred({"x/a.so": b"abc", "x/b/c.txt": b"d" * 600})
+    yield _tarred({"wheel": b"PK" * 400})
+    for form in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT):
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w", format=form) as archive:
+            for name, kind, link in (("x/" + "n" * 200, b"0", ""), ("x/l", b"2", "x" * 150), ("x/h", b"1", "x/l")):
+                entry = tarfile.TarInfo(name)
+                entry.type, entry.linkname = kind, link
+                archive.addfile(entry)
+        yield out.getvalue()
+
+
+def _texts() -> Callable[[bytes], object]:
+    """References, places, challenges of registries, remotes of git, locks, what pip-compile writes."""
+    from lamina.errors import LaminaError
+    from lamina.image.origin import public
+    from lamina.lock import parse as parse_lock
+    from lamina.lock import render
+    from lamina.oci.challenge import challenges, token, token_request
+    from lamina.oci.references import parse, place
+    from lamina.resolve.docker import hashes
+    from lamina.resolve.uv import parse as parse_answer
+
+    def call(content: bytes) -> object:
+        text = content.decode("utf-8", "replace")
+        for found in challenges(text):
+            asked = token_request(found, ["repository:a:pull"], None, plain=True)
+            if asked is not None and not asked.url.startswith(("https://", "http://")):
+                raise AssertionError("a token from nowhere")
+        token(content)
+        if "@" in public(text):
+            raise AssertionError("a remote with a user")
+        hashes(text)
+        parse_answer(text)
+        with contextlib.suppress(LaminaError):
+            place(text)
+            reference = parse(text)
+            if parse(str(reference)) != reference:
+                raise AssertionError("a reference that is read otherwise when it is written")
+        try:
+            lock = parse_lock(text, "lock")
+        except LaminaError as error:
+            return error
+        if parse_lock(render(lock), "again") != lock:
+            raise AssertionError("a lock that is read otherwise when it is written")
+        return lock
+
+    return call
+
+
+def _some_texts() -> Iterator[bytes]:
+    digest = "a" * 64
+    yield b"public.ecr.aws/lambda/python:3.11@sha256:" + digest.encode()
+    yield b"localhost:5000/a/b__c-d:tag"
+    yield b"oci-archive:folder/image.tar"
+    yield b'Bearer realm="https://auth.example/token",service="x y",scope="repository:a:pull", Basic realm=a'
+    yield b"git@github.com:team/app.git"
+    yield b"https://user:word@git.example:8443/team/app.git?x#y"
+    yield f"numpy==2.2.6 \\\n    --hash=sha256:{digest}\n    # via\n    #   -r requirements.txt\n".encode()
+    yield (
+        f"# recipe: a\n# target: b\n# builder: uv 1\n# inputs: {digest}\n# local: ./x y {digest}\n"
+        f"# image: sha256:{digest}\n# taken: lib/x.so {digest} 3\n"
+        f"a==1.0 --hash=sha256:{digest}  # a-1.0-py3-none-any.whl 3\n"
+        f"b==2 --hash=sha256:{digest}  # b-2.tar.gz 3\n"
+    ).encode()
+
+
 TARGETS = {
     "look": Target(_look, _native_files, limit=1.0),
     "artefact": Target(_artefact, _archives, limit=5.0),
+    "documents": Target(_documents, _json_documents, limit=1.0),
+    "layout": Target(_layout, _archives, limit=5.0),
+    "tree": Target(_tree, _trees, limit=1.0),
+    "texts": Target(_texts, _some_texts, limit=1.0),
 }
 
 

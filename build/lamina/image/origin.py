@@ -89,6 +89,8 @@ def public(url: str) -> str:
         parts = urlsplit(url)
         if parts.scheme in _PUBLIC and parts.hostname:
             port = f":{parts.port}" if parts.port else ""
+            if "@" in parts.path:  # of a password with a slash in it, which stands unquoted
+                return ""
             return urlunsplit((parts.scheme, parts.hostname + port, parts.path, "", ""))
     except ValueError:
         return ""

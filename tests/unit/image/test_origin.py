@@ -86,6 +86,7 @@ def test_only_public_parts_of_a_url_are_told(url: str, expected: str) -> None:
         "gcrypt::https://user:secret@git.example/team/app",
         "codecommit::eu-west-1://secret@app",
         "ext::sh",
+        "https://secret/word@git.example/team/app",
     ],
 )
 def test_other_forms_of_a_remote_state_nothing_rather_than_a_secret(url: str) -> None:
