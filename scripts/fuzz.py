@@ -239,7 +239,7 @@ def _layout() -> Callable[[bytes], object]:
     def call(content: bytes) -> object:
         os.ftruncate(held, 0)
         os.pwrite(held, content, 0)
-        with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:  # noqa: S108 - memory, since nothing is to last
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
             store = Store(Path(folder))
             try:
                 image = open_layout(Path(f"/proc/self/fd/{held}"), "x86_64", store, name="base")
