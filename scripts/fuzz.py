@@ -302,7 +302,7 @@ def _texts() -> Callable[[bytes], object]:
         text = content.decode("utf-8", "replace")
         for found in challenges(text):
             asked = token_request(found, ["repository:a:pull"], None, plain=True)
-            if asked is not None and not asked.url.startswith(("https://", "http://")):
+            if asked is not None and not asked.url.lower().startswith(("https://", "http://")):
                 raise AssertionError("a token from nowhere")
         token(content)
         if "@" in public(text):

@@ -23,6 +23,7 @@ _MOST_HEADER = 8192
 #: Tokens are headers of the requests that follow.
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{1,16384}")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_URL = re.compile(r"[!-\[\]-~]+")
 _VALUE = re.compile(r'[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 
 
@@ -82,6 +83,8 @@ def token_request(challenge: Challenge, scopes: Sequence[str], login: Login | No
         parts = urlsplit(realm)
         host = parts.hostname
     except ValueError:
+        return None
+    if not _URL.fullmatch(realm):  # what one reader of URLs strips, another takes
         return None
     near = plain and host is not None and is_loopback(host)
     if not host or "@" in parts.netloc or parts.scheme not in ({"http", "https"} if near else {"https"}):

@@ -97,3 +97,10 @@ def test_a_registry_on_loopback_may_name_a_realm_of_http_there_and_nowhere_else(
 )
 def test_tokens(content: bytes, expected: str | None) -> None:
     assert token(content) == expected
+
+
+@pytest.mark.parametrize(
+    "realm", [" https://a/t", "\x00https://a/t", "https://a\t/t", "https://a\\b/t", "https://\u00e9/t"]
+)
+def test_a_realm_that_readers_of_urls_differ_on_is_none(realm: str) -> None:
+    assert token_request(Challenge("bearer", {"realm": realm}), [], Login("u", "p"), plain=False) is None
