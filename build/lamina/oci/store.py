@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from lamina.errors import IntegrityError
-from lamina.oci.decode import MOST_JSON_BYTES
+from lamina.oci.blobs import MOST_JSON_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
