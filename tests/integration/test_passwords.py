@@ -28,7 +28,8 @@ from lamina.engine.connect import connect
 from lamina.engine.engine import LABEL
 from lamina.fetch import fetch
 from lamina.index import from_environment
-from lamina.local.tools import tools_lock
+from lamina.local import native
+from lamina.lock.own import own_lock
 from lamina.progress import SILENT
 from lamina.resolve import docker
 from lamina.store import Store
@@ -191,7 +192,10 @@ def watched(seen: list[str]) -> Iterator[None]:
 def store(tmp_path: Path, index: None, shared_store: Path) -> Path:  # noqa: ARG001 - the tools come from there
     """A store with nothing but the tools that containers are given, which the index of these tests does not have."""
     shared, own = Store(shared_store), Store(tmp_path / "store")
-    for lock in (locks.read(Path(docker.__file__).with_name("pip-tools.txt")), tools_lock(TARGET)):
+    for lock in (
+        locks.read(Path(docker.__file__).with_name("pip-tools.txt")),
+        own_lock(Path(native.__file__).parent, TARGET),
+    ):
         places = fetch(lock.wheels, store=shared, indexes=from_environment(os.environ), offline=False, progress=SILENT)
         for path in places.values():
             place = own.path("wheels", path.stem, ".whl")
