@@ -16,6 +16,10 @@ from typing import Any
 import pytest
 
 from lamina.engine.connect import connect
+from lamina.index import from_environment
+from lamina.prove.runtime_standin import standin
+from lamina.store import Store
+from lamina.target import target_for
 
 pytestmark = pytest.mark.usefixtures("index")
 
@@ -31,6 +35,7 @@ def test_lock_build_prove_image_push_pull_run_and_invoke_on_the_stand_in(
     base_image: str,
     registry: str,
     bucket: Callable[[str, Path], str],
+    shared_store: Path,
 ) -> None:
     env = {"LAMINA_BASE_IMAGE": base_image}
     chosen = ("sklearn", "--target", TARGET)
@@ -56,7 +61,11 @@ def test_lock_build_prove_image_push_pull_run_and_invoke_on_the_stand_in(
     digest = made["manifest"]["image"]["digest"]
 
     model, events = bucket(MODEL, project / "layers/sklearn/events/model.pkl"), project / "layers/sklearn/events"
-    with running(name, digest, {"AWS_ENDPOINT_URL": model}) as port:
+    # AWS's own client stands in every base image of AWS's, and the stand-in has none.
+    runtime = standin(
+        target_for("cp311", architecture="x86_64"), store=Store(shared_store), indexes=from_environment(os.environ)
+    )
+    with running(name, digest, {"AWS_ENDPOINT_URL": model}, runtime) as port:
         predicted = invoke(port, (events / "predict.json").read_bytes())
         refused = invoke(port, (events / "missing.json").read_bytes())
     assert predicted["statusCode"] == 200
@@ -95,8 +104,8 @@ def bucket() -> Iterator[Callable[[str, Path], str]]:
 
 
 @contextlib.contextmanager
-def running(name: str, digest: str, environment: dict[str, str]) -> Iterator[int]:
-    """Pull the image as anybody would, run it as it is, on the machine's network; the port that it listens on."""
+def running(name: str, digest: str, environment: dict[str, str], runtime: Path) -> Iterator[int]:
+    """Pull the image as anybody would, run its entry point on the machine's network; the port that it listens on."""
     import docker
 
     with socket.socket() as probe:
@@ -114,6 +123,7 @@ def running(name: str, digest: str, environment: dict[str, str]) -> Iterator[int
             image.id,
             detach=True,
             network_mode="host",
+            volumes={str(runtime): {"bind": "/var/runtime", "mode": "ro"}},
             environment={**environment, **credentials, "STANDIN_PORT": str(port)},
         )
         try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lamina.engine.attached import Attached, told
@@ -31,6 +32,8 @@ ELSEWHERE = (
     "Without an engine work: lamina lock with the builder uv, build, audit, image with a base from a registry or an "
     "archive, and prove without --in, where this machine is Linux."
 )
+#: Seconds that an engine may take to remove what it is removing.
+_REMOVAL = 10
 #: Seconds after which a container that was made and never started is nobody's: lamina was killed between the two.
 _ABANDONED = 600
 #: Seconds that an engine may be silent while it unpacks the layers of an image.
@@ -266,11 +269,16 @@ class Engine:
                     self.remove(found["Id"])
 
     def remove(self, name: str) -> None:
-        """Remove a container, running or not, with the volumes that its image made it have."""
-        from docker.errors import DockerException
+        """Remove a container, running or not, with the volumes that its image made it have; it is gone afterwards."""
+        from docker.errors import APIError, DockerException
 
-        with contextlib.suppress(DockerException, OSError):  # it is gone, or about to be
-            self._client.api.remove_container(name, v=True, force=True)
+        api = self._client.api
+        with contextlib.suppress(DockerException, OSError):  # as where it is gone
+            try:
+                api.remove_container(name, v=True, force=True)
+            except APIError as error:
+                if error.status_code == HTTPStatus.CONFLICT:  # the engine is at it, since the container has ended
+                    api.wait(name, timeout=_REMOVAL, condition="removed")
 
     def _refused(self, error: Exception) -> MissingToolError:
         reason = told(error)
