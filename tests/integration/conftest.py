@@ -317,7 +317,7 @@ def podman(base_image: str) -> Iterator[str]:
         pytest.skip("LEFT OUT: Podman: it needs Linux, root, podman and runc")
     with contextlib.ExitStack() as after:
         folder = Path(after.enter_context(tempfile.TemporaryDirectory(prefix="lamina-podman-")))
-        # What TESTBED asks for: where limits are low, Podman's own defaults are refused.
+        # Where this machine's limits are low, Podman's own defaults are refused.
         (folder / "containers.conf").write_text(
             '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n'
             '[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'

@@ -73,6 +73,24 @@ def test_lock_build_prove_image_push_pull_run_and_invoke_on_the_stand_in(
     assert (refused["statusCode"], json.loads(refused["body"])) == (400, {"error": "missing: debt_ratio"})
 
 
+def test_locked_and_proven_on_podman_in_the_stand_in(
+    lamina: Callable[..., subprocess.CompletedProcess[str]], project: Path, base_image: str, podman: str
+) -> None:
+    env = {"LAMINA_BASE_IMAGE": base_image, "DOCKER_HOST": podman}
+    chosen = ("sklearn", "--target", TARGET)
+    lock = project / "recipes" / "locks" / f"sklearn-{TARGET}.txt"
+    pins = [line for line in lock.read_text().splitlines() if not line.startswith("#")]
+    for command in (
+        ("lock", *chosen, "--builder", "docker"),
+        ("build", *chosen),
+        ("prove", *chosen, "--in", "container"),
+    ):
+        done = lamina(*command, env=env)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert [line for line in lock.read_text().splitlines() if not line.startswith("#")] == pins
+    assert "5 proofs passed" in done.stdout  # imports, two events, and those once more through the emulator
+
+
 @pytest.fixture
 def bucket() -> Iterator[Callable[[str, Path], str]]:
     """Put an object into an S3 of this test; its endpoint."""
