@@ -128,7 +128,8 @@ class Contained:
             self._send(_TELL, 0, b"{}")
             if not self._done.wait(_GRACE):
                 self._abandon()
-                self._done.wait(_GRACE)
+                if not self._done.wait(_GRACE):  # whatever still reads, the job is over
+                    self._verdict = "stopped"
         return self._outcome()
 
     def peak(self) -> int:
