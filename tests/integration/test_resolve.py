@@ -151,7 +151,11 @@ def test_offline_after_it_was_asked_once(sklearn: Resolution, shared_store: Path
                 'what is required has wheels for cp312, cp313 (python = "cp313", architecture = "x86_64")',
             ),
         ),
-        (MANYLINUX2014, ("docopt",), ("docopt: there are only source distributions, and lamina builds none",)),
+        (
+            MANYLINUX2014,
+            ("docopt",),
+            ("docopt: there are only source distributions, and with the builder uv lamina builds none",),
+        ),
         (MANYLINUX2014, ("pywin32",), ("pywin32: no wheel for the target;", "on Windows")),
         (
             target_for("cp310", architecture="x86_64"),

@@ -275,7 +275,9 @@ def test_a_stale_lock_names_the_command() -> None:
     locks.check(fresh, recipe(), TARGET, "x.txt")
     with pytest.raises(StaleLockError) as caught:
         locks.check(fresh, recipe(constraints=("numpy<2",)), TARGET, "x.txt")
-    inputs = "requirements, constraints, provided packages, folders or indexes"
+    inputs = (
+        "requirements, constraints, provided packages, folders, indexes, system packages or files of the base image"
+    )
     stale = f"x.txt: stale: the recipe now states other {inputs}"
     assert (caught.value.message, caught.value.hint) == (stale, "Renew it: lamina lock sklearn")
     assert caught.value.exit_code == 1

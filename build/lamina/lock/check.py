@@ -29,7 +29,9 @@ def check(lock: Lock, recipe: Recipe, target: Target, where: str) -> None:
     if lock.target != target.name:
         raise StaleLockError(f"{where}: made for {lock.target}, not for {target.name}", hint=hint)
     if lock.inputs != inputs_digest(recipe, target):
-        inputs = "requirements, constraints, provided packages, folders or indexes"
+        inputs = (
+            "requirements, constraints, provided packages, folders, indexes, system packages or files of the base image"
+        )
         message = f"{where}: stale: the recipe now states other {inputs}"
         raise StaleLockError(message, hint=hint)
 

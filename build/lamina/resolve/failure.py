@@ -100,7 +100,7 @@ def _impossible(settler: Settler, name: str) -> tuple[str, str] | None:
         return None
     shown = max((version for version in allowed if table[version]), default=None)
     if shown is None:
-        message = f"  {stated}: there are only source distributions, and lamina builds none"
+        message = f"  {stated}: there are only source distributions, and with the builder uv lamina builds none"
         hint = (
             f"{name}: build a wheel of it for the target, and put it into a folder that find-links names. Or have it "
             'built inside the base image: [builder] kind = "docker".'

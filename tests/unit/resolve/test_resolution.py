@@ -342,7 +342,8 @@ def test_wheels_for_other_targets_only() -> None:
 
 def test_source_distributions_only() -> None:
     error = refused(("docopt",), project("docopt", sources=("0.6.2",)))
-    assert error.message.splitlines()[1] == "  docopt: there are only source distributions, and lamina builds none"
+    wanted = "  docopt: there are only source distributions, and with the builder uv lamina builds none"
+    assert error.message.splitlines()[1] == wanted
     assert error.hint == (
         "docopt: build a wheel of it for the target, and put it into a folder that find-links names. Or have it built "
         'inside the base image: [builder] kind = "docker".'
