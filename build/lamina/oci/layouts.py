@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -42,25 +42,13 @@ class LayoutImage:
     """An image on disk, for one architecture; no file stays open between two blobs."""
 
     def __init__(self, name: str, digest: str, manifest: Manifest, places: dict[str, _Stretch]) -> None:
-        self._name = name
-        self._digest = digest
-        self._manifest = manifest
+        #: The path, as the user names it.
+        self.name: Final = name
+        #: The digest of its manifest as the layout states it; of a docker-archive, which has none, the image's id.
+        self.digest: Final = digest
+        #: Layers that lie there without compression stand in it as the gzip blobs that they became.
+        self.manifest: Final = manifest
         self._places = places
-
-    @property
-    def name(self) -> str:
-        """The path, as the user names it."""
-        return self._name
-
-    @property
-    def digest(self) -> str:
-        """The digest of its manifest as the layout states it; of a docker-archive, which has none, the image's id."""
-        return self._digest
-
-    @property
-    def manifest(self) -> Manifest:
-        """Its manifest; layers that lie there without compression stand in it as the gzip blobs that they became."""
-        return self._manifest
 
     def blob(self, descriptor: Descriptor) -> Iterator[bytes]:
         """A blob in pieces, held against its digest by the time the last one came.

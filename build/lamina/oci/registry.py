@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lamina.errors import IndexAccessError, IntegrityError
 from lamina.fetch.download import Wanted, download
@@ -29,25 +29,13 @@ class RegistryImage:
     """An image of a registry, for one architecture; blobs come into the store when they are asked for."""
 
     def __init__(self, reference: Reference, digest: str, manifest: Manifest, source: _Source) -> None:
-        self.reference = reference
-        self._digest = digest
-        self._manifest = manifest
+        self.reference: Final = reference
+        #: The reference in full.
+        self.name: Final = str(reference)
+        self.digest: Final = digest
+        #: Held against the digest.
+        self.manifest: Final = manifest
         self._source = source
-
-    @property
-    def name(self) -> str:
-        """The reference in full."""
-        return str(self.reference)
-
-    @property
-    def digest(self) -> str:
-        """The digest of its manifest."""
-        return self._digest
-
-    @property
-    def manifest(self) -> Manifest:
-        """Its manifest, held against the digest."""
-        return self._manifest
 
     def path(self, descriptor: Descriptor) -> Path:
         """Where a blob stands in the store, fetched if it does not yet; its size is right, its bytes are not read.
