@@ -12,9 +12,14 @@ from typing import TYPE_CHECKING, Any
 from lamina.engine.attached import told
 from lamina.engine.engine import ELSEWHERE, Engine
 from lamina.errors import MissingToolError
+from lamina.progress import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from lamina.engine.images import Image
+    from lamina.progress import Progress
+    from lamina.target import Target
 
 #: Seconds for the first answer of an engine, which does nothing for it, and for every later one.
 _FIRST_ANSWER = 15
@@ -62,6 +67,28 @@ def connect(environment: Mapping[str, str]) -> Engine:
         f"no container engine answers; tried:{''.join(tried) or ' nothing, as no socket of one is there'}",
         hint=f"{start} {ELSEWHERE}",
     )
+
+
+def connect_with(
+    image: str,
+    target: Target,
+    environment: Mapping[str, str],
+    *,
+    offline: bool = False,
+    progress: Progress = SILENT,
+) -> tuple[Engine, Image]:
+    """The engine that :func:`connect` finds, and the image of that name in it, for the target; pulled where it must be.
+
+    Raises:
+        MissingToolError: there is no engine, or it has no such image and cannot pull it.
+        UsageError: the image is for another architecture.
+    """
+    engine = connect(environment)
+    try:
+        return engine, engine.image(image, target, offline=offline, progress=progress)
+    except BaseException:
+        engine.close()
+        raise
 
 
 def _hosts(environment: Mapping[str, str]) -> Iterator[tuple[str, Any]]:

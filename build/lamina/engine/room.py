@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from lamina.engine import base
-from lamina.engine.connect import connect
+from lamina.engine.connect import connect_with
 from lamina.engine.contained import Contained, Container
 from lamina.engine.model import FailedToEnterError
 from lamina.engine.probe import PROBE
@@ -156,12 +156,7 @@ def open_room(
         MissingToolError: there is no engine, or it has no such image, or does not run it.
         UsageError: the image is not one of the target.
     """
-    engine = connect(environment)
-    try:
-        image = engine.image(name, target, offline=offline, progress=progress)
-    except BaseException:
-        engine.close()
-        raise
+    engine, image = connect_with(name, target, environment, offline=offline, progress=progress)
     progress.stage(f"starting a container of {name}")
     return Room(engine, image, target, network=network)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from lamina.engine import base, room
-from lamina.engine.connect import connect
+from lamina.engine.connect import connect_with
 from lamina.engine.contained import Contained
 from lamina.engine.engine import Engine, Run
 from lamina.engine.model import FailedToEnterError
@@ -199,12 +199,7 @@ def open_container(  # noqa: PLR0913 - what a container needs of the edge
         MissingToolError: there is no engine, or it has no such image, or does not run it.
         UsageError: the image is not one of the target.
     """
-    engine = connect(environment)
-    try:
-        found = engine.image(image, target, offline=offline, progress=progress)
-    except BaseException:
-        engine.close()
-        raise
+    engine, found = connect_with(image, target, environment, offline=offline, progress=progress)
     return open_image(stage, target, engine, found, standin, tmp=tmp, network=network)
 
 
