@@ -44,17 +44,21 @@ def assemble(
     interpreter: str,
     overlay: Iterable[Generated],
     notices: Generated,
+    trim: bool,
 ) -> Layer:
     """Merge the parts: equal files once, different ones of the same path as a ``file-conflict`` finding.
 
-    ``interpreter`` is the runtime's, for the first line of commands in ``bin/``.
+    ``interpreter`` is the runtime's, for the first line of commands in ``bin/``. With ``trim``, native files ship
+    without what no loader maps, where their parts have them so.
     """
     merge = _Merge()
     picks = []
     for (index, _), said in zip(parts, decisions, strict=True):
         dropped = {decision.path for decision in said if decision.dropped}
-        picks.append(tuple(entry for entry in index.entries if entry.path not in dropped))
-    kept = [merge.add(index.wheel, pick) for (index, _), pick in zip(parts, picks, strict=True)]
+        smaller = {entry.path: entry for entry in index.trimmed} if trim else {}
+        kept = (entry for entry in index.entries if entry.path not in dropped)
+        picks.append(tuple(smaller.get(entry.path, entry) for entry in kept))
+    placed_picks = [merge.add(index.wheel, pick) for (index, _), pick in zip(parts, picks, strict=True)]
     placed = []
     for (index, facts), pick in zip(parts, picks, strict=True):
         if pick:
@@ -64,7 +68,7 @@ def assemble(
             placed += [record for record in _record(index, ships, commands) if merge.add_generated(record)]
     placed += [file for file in (*overlay, notices) if merge.add_generated(file)]
     placed.sort(key=lambda file: file.path.encode())
-    return Layer(tuple(kept), tuple(placed), tuple(merge.findings.values()))
+    return Layer(tuple(placed_picks), tuple(placed), tuple(merge.findings.values()))
 
 
 class _Merge:
@@ -163,14 +167,24 @@ def _stated(sha256: bytes) -> str:
     return "sha256=" + base64.urlsafe_b64encode(sha256).rstrip(b"=").decode()
 
 
-def shipped_by_package(parts: Sequence[tuple[Index, Facts]], layer: Layer) -> Mapping[str, tuple[int, int]]:
-    """Package name → bytes that ship for it, and bytes of its wheel that do not."""
+class Sizes(NamedTuple):
+    """Bytes of one package: what ships for it, what of its wheel does not, and by how much its files were trimmed."""
+
+    shipped: int
+    pruned: int
+    trimmed: int
+
+
+def shipped_by_package(parts: Sequence[tuple[Index, Facts]], layer: Layer) -> Mapping[str, Sizes]:
+    """Package name → its bytes. Shipped without what was generated, pruned and trimmed are the whole wheel."""
     by_owner: dict[str, int] = {}
     for file in layer.generated:
         by_owner[file.owner] = by_owner.get(file.owner, 0) + len(file.content)
     sizes = {}
     for (index, _), pick in zip(parts, layer.picks, strict=True):
         shipped = sum(entry.size for entry in pick)
-        whole = sum(entry.size for entry in index.entries)
-        sizes[index.name] = (shipped + by_owner.get(index.wheel, 0), whole - shipped)
+        whole = {entry.path: entry.size for entry in index.entries}
+        trimmed = sum(whole[entry.path] - entry.size for entry in pick)
+        pruned = sum(whole.values()) - shipped - trimmed
+        sizes[index.name] = Sizes(shipped + by_owner.get(index.wheel, 0), pruned, trimmed)
     return sizes

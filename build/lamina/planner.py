@@ -56,6 +56,7 @@ class Planner:
             recipe.name,
             recipe.description,
             recipe.prune,
+            recipe.native,
             recipe.proof.imports,
             target.name,
             target.runtime.interpreter,

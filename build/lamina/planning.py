@@ -98,6 +98,7 @@ def _assembled(
         interpreter=order.target.runtime.interpreter,
         overlay=overlay,
         notices=Generated(f"licenses/{order.recipe.name}.txt", texts, PLAIN, "lamina"),
+        trim=order.recipe.native.trim,
     )
 
 

@@ -192,7 +192,7 @@ def layer_of(parts: list[Any], prune: Prune, folder: Path) -> tuple[dict[str, In
     """What the layer's zip holds, and what the decisions say is not in it."""
     pairs = [part.pair for part in parts]
     decisions = decide(pairs, prune)
-    layer = assemble(pairs, decisions, interpreter=INTERPRETER, overlay=(), notices=NOTICES)
+    layer = assemble(pairs, decisions, interpreter=INTERPRETER, overlay=(), notices=NOTICES, trim=True)
     assert layer.findings == ()
     for number, part in enumerate(parts):
         (folder / str(number)).write_bytes(part.data)

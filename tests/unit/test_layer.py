@@ -39,7 +39,7 @@ HINT = (
 
 
 def assembled(parts: Sequence[tuple[Index, Facts]], prune: Prune = KEEP, overlay: Sequence[Generated] = ()) -> Layer:
-    return assemble(parts, decide(parts, prune), interpreter=INTERPRETER, overlay=overlay, notices=NOTICES)
+    return assemble(parts, decide(parts, prune), interpreter=INTERPRETER, overlay=overlay, notices=NOTICES, trim=True)
 
 
 def conflict(path: str, message: str) -> Finding:

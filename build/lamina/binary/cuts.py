@@ -76,9 +76,7 @@ def named_spans(view: memoryview, header: Header, kept: list[Span]) -> list[Span
 
 
 def is_accounted(view: memoryview, header: Header, cut: Span, named: list[Span]) -> bool:
-    """Whether all of ``cut`` is known to be of no use: in a ``named`` span (they are in order), zero, or a table that
-    patchelf left behind.
-    """
+    """Whether all of ``cut`` is in ``named`` spans, which are in order, or zero, or a table that patchelf left."""
     begin = cut.begin
     for span in (*named, Span(cut.end, cut.end)):
         end = min(span.begin, cut.end)

@@ -104,19 +104,23 @@ def _image(view: memoryview) -> Image | None:
     machine = elf_name(header.machine, header.bits, little=header.little)
     if machine in _NO_HOSTS or machine.startswith("machine "):
         return None
-    segments = read_segments(view, header, faults)
+    image = Image(view, header, read_segments(view, header, faults))
+    return image if not faults and _is_sound(image) else None
+
+
+def _is_sound(image: Image) -> bool:
+    """Whether all segments are inside the file and where their alignment wants them, and the file can be loaded."""
+    segments, size = image.segments, len(image.view)
     loaded = [segment for segment in segments if segment.type == PT_LOAD]
-    sound = not faults and any(segment.stored for segment in loaded) and not misalignment(segments)
-    if not sound or any(segment.align & (segment.align - 1) for segment in segments if segment.align):
-        return None
-    if not all(segment.align and segment.offset + segment.stored <= len(view) for segment in loaded):
-        return None
-    if any(segment.offset + segment.stored > len(view) for segment in segments if segment.stored):
-        return None
-    dynamic = [segment for segment in segments if segment.type == PT_DYNAMIC]
-    if header.type == ET_DYN and not any(segment.stored for segment in dynamic):
-        return None  # debug information alone
-    return Image(view, header, segments)
+    dynamic = any(segment.type == PT_DYNAMIC and segment.stored for segment in segments)
+    return (
+        any(segment.stored for segment in loaded)
+        and not misalignment(segments)
+        and all(segment.align and segment.offset + segment.stored <= size for segment in loaded)
+        and all(segment.offset + segment.stored <= size for segment in segments if segment.stored)
+        and not any(segment.align & (segment.align - 1) for segment in segments if segment.align)
+        and (dynamic or image.header.type == ET_EXEC)  # a library without is one of debug information alone
+    )
 
 
 def _regions(image: Image) -> list[_Region]:

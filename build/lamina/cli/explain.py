@@ -19,6 +19,7 @@ from lamina.report.explain import (
     largest_lines,
     path_lines,
     summary_lines,
+    trimmed_bytes,
 )
 
 
@@ -60,7 +61,7 @@ def command(
     for target in targets:
         planner = Planner(workshop.fulfil(order(project, recipe, target)), store, fetch, progress, take)
         parts, decisions = planner.decisions()
-        indexes = [index for index, _ in parts]
+        indexes = [index if recipe.native.trim else msgspec.structs.replace(index, trimmed=()) for index, _ in parts]
         if as_json:
             told = [_told(target.name, index, said, path) for index, said in zip(indexes, decisions, strict=True)]
             if path is None:
@@ -88,7 +89,9 @@ def _told(target: str, index: Index, said: list[Decision], path: str | None) -> 
         for one in said
         if path is None or covers(path, index, one.path)
     )
-    return machine.Explain(target, index.name, index.version, decided)
+    trimmed = trimmed_bytes(index, said).items()
+    less = sum(size for place, size in trimmed if path is None or covers(path, index, place))
+    return machine.Explain(target, index.name, index.version, decided, trimmed_bytes=less)
 
 
 def _with_largest(told: list[machine.Explain], kept: list[Thing], dropped: list[Thing]) -> list[machine.Explain]:

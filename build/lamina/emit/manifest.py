@@ -12,8 +12,11 @@ import msgspec
 from lamina.findings import Finding
 
 
-class Package(msgspec.Struct, frozen=True):
-    """One package of the artefact. Bytes are unpacked; what was pruned is told against the wheel."""
+class Package(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One package of the artefact. Bytes are unpacked; what was pruned is told against the wheel.
+
+    ``trimmed_bytes`` is what its native files ship smaller by; it is left out where that is nothing.
+    """
 
     name: str
     version: str
@@ -21,6 +24,7 @@ class Package(msgspec.Struct, frozen=True):
     sha256: str
     shipped_bytes: int
     pruned_bytes: int
+    trimmed_bytes: int = 0
 
 
 class Proof(msgspec.Struct, frozen=True):

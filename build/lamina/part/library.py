@@ -16,7 +16,7 @@ from lamina.progress import SILENT, Progress
 from lamina.store import Store
 
 #: Counted up with every change of what a part holds; it is part of every part's name.
-FORMAT = 7
+FORMAT = 8
 
 #: The files of a part; the index is written last and completes it.
 SUFFIXES = (".data", ".facts", ".index")

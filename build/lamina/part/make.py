@@ -22,12 +22,11 @@ from lamina.part.paths import path_lines
 from lamina.part.points import read_lines, to_point
 from lamina.part.scan import scan
 from lamina.part.source import Source
-from lamina.zipformat import DEFLATED, STORED, local_header
+from lamina.part.variant import may_change, variant_of
+from lamina.part.writer import Compress, Writer
+from lamina.zipformat import DEFLATED, STORED
 
 __all__ = ["SCHEMES", "Compress", "libdeflate", "make"]
-
-#: A function that turns bytes into a raw deflate stream, the same on every host; see :func:`libdeflate`.
-Compress = Callable[[bytes], bytes]
 
 #: Where a layer has the installation schemes of a wheel, relative to ``/opt``; headers have no place in one.
 SCHEMES: Mapping[str, str | None] = MappingProxyType(
@@ -59,29 +58,33 @@ def make(wheel: wheels.Wheel, wheel_sha256: str, out: IO[bytes], compress: Compr
     """Write the part's data to ``out`` and return its index and facts.
 
     Every byte of the wheel is read once: inflated, held against CRC, size and RECORD, hashed, and looked at. The
-    compressed bytes themselves are copied as they are; only what the wheel stored without compression is compressed.
+    compressed bytes themselves are copied as they are; only what the wheel stored without compression is compressed,
+    and the trimmed variants of native files, which stand beside them.
 
     Raises:
         IntegrityError: content that is not what the directory or RECORD says.
         UnsafeWheelError: a file in a place that no installation scheme has.
     """
     record = wheel.record()
-    digest = hashlib.sha256()
+    data = Writer(out)
     entries: list[model.Entry] = []
+    trimmed: list[model.Entry] = []
     sources: dict[str, Source] = {}
     binaries: dict[str, Binary] = {}
     magics: dict[str, bytes] = {}
     adds: dict[str, tuple[str, ...]] = {}
     scripts: list[tuple[str, bytes]] = []
-    offset = headers = 0
-    for place in sorted(_places(wheel), key=lambda place: place.path.encode()):
+    headers = 0
+    places = sorted(_places(wheel), key=lambda place: place.path.encode())
+    paths = {place.path for place in places}
+    for place in places:
         if not place.path:
             headers += 1
             _consume(wheel, place.entry, record)
             continue
         script = place.script and _is_text(wheel, place.entry)
         source = _is_source(place.path, sources) and place.entry.size <= _MOST_SOURCE_BYTES
-        facts = _consume(wheel, place.entry, record, whole=source or script)
+        facts = _consume(wheel, place.entry, record, whole=source or script, trim=may_change(place.path, paths))
         if source or (script and b"python" in facts.content.partition(b"\n")[0]):
             sources[place.path] = scan(facts.content)
         if facts.binary is not None:
@@ -93,27 +96,12 @@ def make(wheel: wheels.Wheel, wheel_sha256: str, out: IO[bytes], compress: Compr
         if script and _depends_on_target(facts.content):
             scripts.append((place.path.removeprefix("bin/"), facts.content))
             continue
-        method, data = _data(wheel, place.entry, compress)
-        header = local_header(place.path, method, place.entry.crc, len(data), place.entry.size)
-        for piece in (header, data):
-            out.write(piece)
-            digest.update(piece)
-        length = len(header) + len(data)
-        entries.append(
-            model.Entry(
-                path=place.path,
-                offset=offset,
-                length=length,
-                method=method,
-                crc=place.entry.crc,
-                compressed=len(data),
-                size=place.entry.size,
-                kind=facts.kind,
-                sha256=facts.sha256,
-            )
-        )
-        del data  # a view of the wheel: the wheel cannot be closed while one lives
-        offset += length
+        method, packed = _packed(wheel, place.entry, compress)
+        claims = {"crc": place.entry.crc, "size": place.entry.size}
+        entries.append(data.add(place.path, method, packed, **claims, kind=facts.kind, sha256=facts.sha256))
+        del packed  # a view of the wheel: the wheel cannot be closed while one lives
+        if facts.trimmed is not None:
+            trimmed.append(data.add_content(place.path, facts.trimmed, compress, kind=facts.kind))
     index = model.Index(
         name=wheel.name,
         version=wheel.version,
@@ -121,9 +109,10 @@ def make(wheel: wheels.Wheel, wheel_sha256: str, out: IO[bytes], compress: Compr
         wheel_sha256=wheel_sha256,
         wheel_bytes=wheel.size,
         dist_info=f"python/{wheel.dist_info}",
-        data_sha256=digest.hexdigest(),
-        data_bytes=offset,
+        data_sha256=data.digest.hexdigest(),
+        data_bytes=data.end,
         entries=tuple(entries),
+        trimmed=tuple(trimmed),
     )
     return index, model.Facts(
         metadata=tuple((key, str(value)) for key, value in wheel.metadata.items()),
@@ -191,6 +180,7 @@ class _Seen(NamedTuple):
     start: bytes
     content: bytes = b""
     binary: Binary | None = None
+    trimmed: bytes | None = None
 
     @property
     def kind(self) -> int:
@@ -198,9 +188,14 @@ class _Seen(NamedTuple):
 
 
 def _consume(
-    wheel: wheels.Wheel, entry: wheels.Entry, record: Mapping[str, tuple[str, str]], *, whole: bool = False
+    wheel: wheels.Wheel,
+    entry: wheels.Entry,
+    record: Mapping[str, tuple[str, str]],
+    *,
+    whole: bool = False,
+    trim: bool = False,
 ) -> _Seen:
-    """Read the entry to its end, once, hold it against RECORD, and look at it if it is native."""
+    """Read the entry to its end, once, hold it against RECORD, and look at it, and ``trim`` it, if it is native."""
     algorithm, stated = record.get(entry.name, ("", ""))
     sha256 = hashlib.sha256()
     other = None if algorithm in {"", "sha256"} else wheels.hasher(algorithm)
@@ -216,10 +211,11 @@ def _consume(
     start = b""
     while len(start) < _START and (piece := next(pieces, b"")):  # a hostile wheel may hand it out byte by byte
         start += piece
-    binary, content = None, b""
+    binary, trimmed, content = None, None, b""
     if is_native(start):
         with gathered(chain([start], pieces)) as buffer:
             binary = look(buffer)
+            trimmed = variant_of(buffer, binary) if trim else None
     elif whole:
         content = b"".join((start, *pieces))
     deque(pieces, maxlen=0)  # to its end, whatever looked at it
@@ -230,10 +226,10 @@ def _consume(
             f"{wheel.filename}: {entry.name}: is not the file that RECORD describes: its {algorithm} differs",
             hint=REPORT,
         )
-    return _Seen(digest, start[:4], content, binary)
+    return _Seen(digest, start[:4], content, binary, trimmed)
 
 
-def _data(wheel: wheels.Wheel, entry: wheels.Entry, compress: Compress) -> tuple[int, bytes | memoryview]:
+def _packed(wheel: wheels.Wheel, entry: wheels.Entry, compress: Compress) -> tuple[int, bytes | memoryview]:
     """The entry's method and bytes in the part: deflated ones as they are, stored ones compressed where that helps."""
     if entry.method == DEFLATED:
         return DEFLATED, wheel.raw(entry)

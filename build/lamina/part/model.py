@@ -39,7 +39,10 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Index(msgspec.Struct, frozen=True, array_like=True):
-    """Where everything lies in a part's data, and the digest of that data."""
+    """Where everything lies in a part's data, and the digest of that data.
+
+    ``trimmed`` are second entries of native files, without what no loader maps; each stands right behind its first.
+    """
 
     name: str
     version: str
@@ -50,6 +53,7 @@ class Index(msgspec.Struct, frozen=True, array_like=True):
     data_sha256: str
     data_bytes: int
     entries: tuple[Entry, ...]
+    trimmed: tuple[Entry, ...] = ()
 
 
 #: Entry point groups whose members an installer turns into commands.

@@ -105,7 +105,7 @@ class Prune(_Table, frozen=True):
 class Native(_Table, frozen=True):
     """What is done to native libraries."""
 
-    trim: Annotated[bool, _says("Drop what the loader never maps, where that is proven safe file by file.")] = False
+    trim: Annotated[bool, _says("Drop what the loader never maps, where that is proven safe file by file.")] = True
 
 
 class Bytecode(_Table, frozen=True):

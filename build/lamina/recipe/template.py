@@ -52,7 +52,7 @@ architecture = "x86_64"
 #untraced = []                        # not built yet
 
 [native]
-#trim = false                         # not built yet
+#trim = true                          # drop what no loader maps: symbol tables, debug information
 
 [bytecode]
 #mode = "off"                         # not built yet

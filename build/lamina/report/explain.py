@@ -47,12 +47,15 @@ def _largest(indexes: Sequence[Index], decisions: Sequence[Sequence[Decision]], 
     things: list[Thing] = []
     for index, said in zip(indexes, decisions, strict=True):
         spoken = {decision.path: decision for decision in said}
+        trimmed = trimmed_bytes(index, said)
         groups: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
         for entry in index.entries:
             decision = spoken.get(entry.path)
             if dropped == (decision is not None and decision.dropped):
                 rule = decision.rule if decision else ""
-                groups[_place(entry.path, rule if dropped else ""), rule][entry.path] = entry.size
+                groups[_place(entry.path, rule if dropped else ""), rule][entry.path] = entry.size - trimmed.get(
+                    entry.path, 0
+                )
         things += [_thing(index, place, rule, sizes, spoken) for (place, rule), sizes in groups.items()]
     things.sort(key=lambda thing: (-thing.bytes, thing.path, thing.package, thing.rule))
     return [thing for thing in things[:MOST_LARGEST] if thing.bytes]
@@ -91,28 +94,43 @@ def summary_lines(indexes: Sequence[Index], decisions: Sequence[Sequence[Decisio
     for index, said in zip(indexes, decisions, strict=True):
         whole = sum(entry.size for entry in index.entries)
         gone = sum(decision.size for decision in said if decision.dropped)
-        yield f"{index.name} {index.version}: {whole - gone:,} of {whole:,} bytes ship"
+        trimmed = trimmed_bytes(index, said)
+        yield f"{index.name} {index.version}: {whole - gone - sum(trimmed.values()):,} of {whole:,} bytes ship"
         by_rule: Mapping[str, list[Decision]] = defaultdict(list)
         for decision in said:
             by_rule[decision.rule].append(decision)
         for rule, group in sorted(by_rule.items(), key=lambda item: -sum(decision.size for decision in item[1])):
             yield from _rule_lines(rule, group)
+        if trimmed:
+            count = plural(len(trimmed), "native file")
+            yield f"  native.trim: {sum(trimmed.values()):,} bytes of {count} that no loader maps"
+
+
+def trimmed_bytes(index: Index, said: Sequence[Decision]) -> dict[str, int]:
+    """Native files that ship smaller than they are in the wheel, and by how many bytes."""
+    dropped = {decision.path for decision in said if decision.dropped}
+    whole = {entry.path: entry.size for entry in index.entries}
+    return {entry.path: whole[entry.path] - entry.size for entry in index.trimmed if entry.path not in dropped}
 
 
 def path_lines(indexes: Sequence[Index], decisions: Sequence[Sequence[Decision]], path: str) -> Iterator[str]:
     """Every file at or below ``path`` (also relative to ``python/``, or a package's name), and why."""
     for index, said in zip(indexes, decisions, strict=True):
         spoken = {decision.path: decision for decision in said}
+        trimmed = trimmed_bytes(index, said)
         for entry in index.entries:
             if not covers(path, index, entry.path):
                 continue
             decision = spoken.get(entry.path)
+            less = trimmed.get(entry.path, 0)
+            after = f"; {less:,} bytes of it trimmed" if less else ""
             if decision is None:
-                yield f"ships    {entry.size:>11,}  {entry.path} ({index.name}: {_UNSPOKEN})"
+                yield f"ships    {entry.size - less:>11,}  {entry.path} ({index.name}: {_UNSPOKEN}{after})"
             else:
                 state = "dropped" if decision.dropped else "ships"
                 origin = f'rule "{decision.rule}"' if decision.rule in RULES else decision.rule
-                yield f"{state:<8} {entry.size:>11,}  {entry.path} ({index.name}: {origin}: {decision.reason})"
+                why = f"{index.name}: {origin}: {decision.reason}{after}"
+                yield f"{state:<8} {entry.size - less:>11,}  {entry.path} ({why})"
 
 
 def covers(path: str, index: Index, entry: str) -> bool:

@@ -126,7 +126,8 @@ class Explain(msgspec.Struct, frozen=True):
     """``lamina explain``: one package for one target; files that are not listed ship because nothing spoke of them.
 
     ``largest_kept`` and ``largest_dropped`` are those of the ten largest things of the whole layer that are of this
-    package; both are empty where a path was asked for.
+    package; both are empty where a path was asked for. ``trimmed_bytes`` is what its native files that ship, or those
+    of them at the path, ship smaller by.
     """
 
     target: str
@@ -135,6 +136,7 @@ class Explain(msgspec.Struct, frozen=True):
     decisions: tuple[Decided, ...]
     largest_kept: tuple[Thing, ...] = ()
     largest_dropped: tuple[Thing, ...] = ()
+    trimmed_bytes: int = 0
 
 
 class Kind(msgspec.Struct, frozen=True):

@@ -34,7 +34,8 @@ def build_lines(
         yield f"{title}: {artefact}{' (warm: composed from the store)' if warm else ''}"
         yield f"  {sizes}, {plural(manifest.entries, 'file')}"
         yield f"  sha256 {manifest.sha256}"
-    ships = f"{shipped:,} bytes ship, {pruned:,} do not"
+    trimmed = sum(package.trimmed_bytes for package in manifest.packages)
+    ships = f"{shipped:,} bytes ship, {pruned:,} do not" + (f", {trimmed:,} are trimmed" if trimmed else "")
     yield f"  {plural(len(manifest.packages), 'package')}: {ships} (lamina explain {manifest.name})"
     yield from table(manifest.findings, by_folder, paint=paint)
     for note in notes:
@@ -60,9 +61,11 @@ def function_lines(
 def package_table(packages: Sequence[Package]) -> Iterator[str]:
     """Packages by what ships of them, in bytes, the largest first."""
     width = max((len(package.name) for package in packages), default=0)
-    yield f"  {'package':<{width}}  {'ships':>13}  {'pruned':>13}"
+    trims = any(package.trimmed_bytes for package in packages)
+    yield f"  {'package':<{width}}  {'ships':>13}  {'pruned':>13}" + (f"  {'trimmed':>13}" if trims else "")
     for package in sorted(packages, key=lambda package: (-package.shipped_bytes, package.name)):
-        yield f"  {package.name:<{width}}  {package.shipped_bytes:>13,}  {package.pruned_bytes:>13,}"
+        trimmed = f"  {package.trimmed_bytes:>13,}" if trims else ""
+        yield f"  {package.name:<{width}}  {package.shipped_bytes:>13,}  {package.pruned_bytes:>13,}{trimmed}"
 
 
 def saving_lines(savings: Sequence[Saving]) -> Iterator[str]:

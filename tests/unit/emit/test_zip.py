@@ -119,7 +119,9 @@ def written(layer: Layer, data: Sequence[bytes], folder: Path) -> bytes:
 def layer_of(parts: Sequence[Any], prune: Prune | None = None, overlay: Sequence[Generated] = ()) -> Layer:
     pairs = [part.pair for part in parts]
     decisions = decide(pairs, prune or Prune())
-    return assemble(pairs, decisions, interpreter="/var/lang/bin/python3.11", overlay=overlay, notices=NOTICES)
+    return assemble(
+        pairs, decisions, interpreter="/var/lang/bin/python3.11", overlay=overlay, notices=NOTICES, trim=True
+    )
 
 
 def test_a_zip_of_two_wheels(forge: Forge, make_part: MakePart, tmp_path: Path) -> None:
