@@ -16,7 +16,9 @@ from typing import Final, NamedTuple
 
 from lamina.binary.segments import Header
 
-_PROGBITS, _NOBITS = 1, 8
+_NOBITS: Final = 8
+#: PROGBITS and NOTE: what they hold, their names tell.
+_PLAIN: Final = frozenset({1, 7})
 _ALLOC: Final = 2  # SHF_ALLOC
 
 #: Types of sections are below the first, which is a round number above all that are assigned, or from the second on
@@ -69,7 +71,7 @@ def named_spans(view: memoryview, header: Header, kept: list[Span]) -> list[Span
         if offset + stored > len(view) or flags & _ALLOC:
             return None
         text = bytes(view[strings + name : min(strings + name + 64, strings + length)]).partition(b"\0")[0]
-        if kind not in _KINDS and not _NAMES.fullmatch(text):
+        if kind not in _KINDS and not ((kind in _PLAIN or kind >= _SPECIFIC) and _NAMES.fullmatch(text)):
             return None
         spans.append(Span(offset, offset + stored))
     return sorted(spans)
@@ -92,10 +94,12 @@ def _is_old_table(view: memoryview, header: Header, begin: int, end: int) -> boo
     at = begin + -begin % (header.bits // 8)
     if at + form.size > end or any(view[begin : at + form.size]):
         return False  # the first section header is empty
+    at += form.size
     for _, kind, _, _, offset, size, align in form.iter_unpack(view[at : end - (end - at) % form.size]):
-        sound = kind < _RESERVED or kind >= _SPECIFIC
-        if not (sound and offset <= len(view) and not align & (align - 1) and (size <= len(view) or kind == _NOBITS)):
-            return not bytes(view[at:end]).strip(b"\0")
+        known = 0 < kind < _RESERVED or kind >= _SPECIFIC
+        inside = offset <= len(view) and (size <= len(view) or kind == _NOBITS)
+        if not known or not inside or align & (align - 1):
+            break
         at += form.size
     return not bytes(view[at:end]).strip(b"\0")
 

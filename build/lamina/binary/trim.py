@@ -38,7 +38,7 @@ LEAST_SAVED: Final = PAGE
 
 #: Machines whose pages all have 4 KiB; on the others, kernels exist with pages of up to 64 KiB. Source: MAXPAGESIZE
 #: and COMMONPAGESIZE of the machine's BFD back end in GNU binutils.
-_SMALL_PAGES: Final = frozenset({"i386", "x86_64", "s390", "s390x", "riscv32", "riscv64"})
+_SMALL_PAGES: Final = frozenset({"i386", "x86_64", "s390", "s390x", "riscv", "riscv32", "riscv64"})
 _LARGE_PAGE: Final = 65536
 
 #: Their files are no programs of a host, and their loaders read section headers; unknown machines are left alone too.

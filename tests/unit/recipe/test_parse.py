@@ -60,7 +60,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     )
     assert made.prune.metadata == "minimal"
     assert (made.prune.keep, made.prune.drop, made.prune.untraced) == ((), (), ())
-    assert made.native.trim is False
+    assert made.native.trim is True
     assert made.bytecode.mode == "off"
     assert (made.emit.compression, made.emit.dedupe) == ("copy", False)
     assert made.budget == Budget(unzipped=QUOTA, warn=220 * MIB, stack=())
@@ -548,11 +548,6 @@ def test_targets_that_do_not_exist_are_explained_where_they_stand(lines: str, ke
             "",
             '[prune]\nuntraced = ["a/*"]',
             "prune.untraced: dropping what no trace touched is not built yet; leave it out",
-        ),
-        (
-            "",
-            "[native]\ntrim = true",
-            "native.trim: trimming of native libraries is not built yet; false is what this version does",
         ),
         (
             "",

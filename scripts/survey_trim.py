@@ -1,0 +1,176 @@
+"""Trim the native files of popular packages, and tell whether each that loaded before loads after.
+
+Arguments are names of packages, of which the newest wheel for CPython 3.11 on Linux x86_64 is fetched, or paths of
+wheels. Each wheel is unpacked three times: as it is, trimmed as parts are, and with binutils' ``strip``, where that is
+there. Then every library is opened with ``dlopen`` and RTLD_NOW in a process of its own, and every program is asked
+for its version. Needs Linux on x86_64 with CPython 3.11; what does not load before, for want of a library of another
+wheel, is counted and tells nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from survey import had, newest
+
+from lamina.binary.look import look
+from lamina.index import IndexClient, from_environment
+from lamina.part.variant import may_change, variant_of
+from lamina.resolve.fit import Fit, final, releases
+from lamina.store import Store, default_root
+from lamina.target import target_for
+
+PACKAGES = """
+aiohttp argon2-cffi-bindings asyncpg av bcrypt blake3 blis blosc2 bottleneck brotli cffi charset-normalizer
+confluent-kafka contourpy coverage cramjam cryptography curl-cffi cymem cython debugpy duckdb faiss-cpu fastparquet
+fonttools frozenlist gensim gevent gmpy2 google-crc32c greenlet grpcio h5py hf-xet hiredis httptools jiter kiwisolver
+levenshtein lightgbm llvmlite lxml lz4 markupsafe matplotlib ml-dtypes msgpack msgspec multidict murmurhash mypy netcdf4
+numba numcodecs numexpr numpy onnxruntime opencv-python-headless optree orjson pandas pendulum pillow polars-runtime-32
+preshed propcache protobuf psutil psycopg-binary psycopg2-binary pyarrow pycryptodome pydantic-core pymongo pymupdf
+pynacl pyproj pyyaml pywavelets pyzmq rapidfuzz rasterio regex rpds-py ruff safetensors scikit-image scikit-learn scipy
+sentencepiece setproctitle shap shapely simplejson soxr spacy sqlalchemy srsly statsmodels tables thinc tiktoken
+tokenizers tornado ujson uvloop watchfiles websockets wrapt xxhash yarl zope-interface zstandard
+""".split()
+STATES = ("whole", "trimmed", "stripped")
+
+
+def main() -> None:
+    """Survey and print a line for each wheel and one for all; exit code 1 where trimming broke a file."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("wheels", nargs="*", default=PACKAGES, metavar="PACKAGE|WHEEL")
+    total: Counter[str] = Counter()
+    for name in parser.parse_args().wheels:
+        path = Path(name) if Path(name).is_file() else wheel_of(name)
+        if path is None:
+            print(f"{name}: no wheel", file=sys.stderr)
+            continue
+        found = survey(name, path)
+        total += found
+        total["wheels"] += bool(found["files"])
+        print(f"{name}: {told(found)}", flush=True)
+    print(f"all {total['wheels']} wheels with native files: {told(total)}")
+    sys.exit(total["broken by trim"] > 0)
+
+
+def told(found: Counter[str]) -> str:
+    """Figures, as ``key figure`` in the order they were counted."""
+    return ", ".join(f"{key} {number:,}" for key, number in found.items())
+
+
+def wheel_of(package: str) -> Path | None:
+    """The newest wheel of a package on this machine, fetched if need be."""
+    indexes, fit = from_environment(os.environ, []), Fit(target_for("cp311", architecture="x86_64"))
+    with IndexClient(indexes) as client:
+        table = releases(client.project(package))
+    file = newest([one for version in final(table) for one in table[version]], fit)
+    return None if file is None else had(package, file, Store(default_root(os.environ)), indexes)
+
+
+def survey(name: str, wheel: Path) -> Counter[str]:
+    """What became of one wheel's native files."""
+    found: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as scratch:
+        roots = {state: Path(scratch, state) for state in STATES}
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(roots["whole"])
+        files = {*every(roots["whole"])}
+        native = [path for path in sorted(files) if is_elf(roots["whole"] / path)]
+        if not native:
+            return found
+        for state in STATES[1:]:
+            shutil.copytree(roots["whole"], roots[state], copy_function=os.link)
+        for path in native:
+            content = (roots["whole"] / path).read_bytes()
+            replace(roots["trimmed"] / path, variant_of(content, look(content)) if may_change(path, files) else None)
+            if shutil.which("strip"):
+                replace(roots["stripped"] / path, content)
+                subprocess.run(["strip", roots["stripped"] / path], check=False, capture_output=True)  # noqa: S607
+        found["files"] = len(native)
+        sizes = {state: sum((roots[state] / path).stat().st_size for path in native) for state in STATES}
+        found["bytes"] = sizes["whole"]
+        found["saved by trim"] = sizes["whole"] - sizes["trimmed"]
+        found["saved by strip"] = sizes["whole"] - sizes["stripped"]
+        for path in native:
+            loads = {state: outcome(roots[state] / path) for state in STATES}
+            found["load before"] += loads["whole"].startswith("loads")
+            changed = not (roots["whole"] / path).samefile(roots["trimmed"] / path)
+            found["trimmed"] += changed
+            found["trimmed, and load before"] += changed and loads["whole"].startswith("loads")
+            if not loads["whole"].startswith("loads"):
+                continue
+            for state, key in (("trimmed", "broken by trim"), ("stripped", "broken by strip")):
+                if loads[state] != loads["whole"]:
+                    found[key] += 1
+                    print(f"{name}: {path}: {key}: {loads[state]}; before: {loads['whole']}", file=sys.stderr)
+    return found
+
+
+def every(root: Path) -> Iterator[str]:
+    """All files below a folder."""
+    for path in root.rglob("*"):
+        if path.is_file():
+            yield path.relative_to(root).as_posix()
+
+
+def is_elf(path: Path) -> bool:
+    """Whether the file begins as ELF does."""
+    with path.open("rb") as file:
+        return file.read(4) == b"\x7fELF"
+
+
+def replace(path: Path, content: bytes | None) -> None:
+    """Put other content at the path, whose file is linked elsewhere."""
+    if content is not None:
+        path.unlink()
+        path.write_bytes(content)
+
+
+def outcome(path: Path) -> str:
+    """What happens when the file is opened as a library, or run if it is a program; begins with "loads" if it does."""
+    binary = look(path.read_bytes())
+    if binary is None or not binary.library:
+        path.chmod(0o755)
+        try:
+            ran = subprocess.run(
+                [path, "--version"], capture_output=True, stdin=subprocess.DEVNULL, timeout=30, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return type(error).__name__
+        said = ran.stdout[:200].decode(errors="replace")
+        return f"loads as a program: {ran.returncode} {said}" if ran.returncode >= 0 else f"signal {-ran.returncode}"
+    return opened(path)
+
+
+def opened(path: Path) -> str:
+    """What ``dlopen`` says, in a child, since constructors may do anything."""
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        signal.alarm(60)
+        try:
+            ctypes.CDLL(str(path), os.RTLD_NOW)
+            said = "loads"
+        except OSError as error:
+            said = str(error).replace(str(path.parent), "")
+        os.write(write, said.encode()[:4000])
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read, "rb") as pipe:
+        said = pipe.read().decode(errors="replace")
+    os.waitpid(child, 0)
+    return said or "killed"
+
+
+if __name__ == "__main__":
+    main()
