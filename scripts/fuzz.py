@@ -69,6 +69,29 @@ def _look() -> Callable[[bytes], object]:
     return call
 
 
+def _trim() -> Callable[[bytes], object]:
+    from lamina.binary.look import look
+    from lamina.binary.trim import LEAST_SAVED, trimmed
+
+    def call(content: bytes) -> object:
+        smaller = trimmed(content)
+        if smaller is not None:
+            if len(content) - len(smaller) < LEAST_SAVED:
+                raise AssertionError("a file is touched for less than a page")
+            if look(smaller) != look(content):
+                raise AssertionError("a trimmed file does not say what the whole one says")
+            if trimmed(smaller) is not None:
+                raise AssertionError("a trimmed file is trimmed again")
+        return smaller
+
+    return call
+
+
+def _whole_native_files() -> Iterator[bytes]:
+    """The smallest libraries of this interpreter that fit as a whole, since section headers stand at their ends."""
+    yield from (content for content in _native_files() if len(content) < SEED)
+
+
 def _native_files() -> Iterator[bytes]:
     """The smallest libraries of this interpreter, and the beginnings of the other formats."""
     folders = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platlib")]
@@ -344,6 +367,7 @@ def _some_texts() -> Iterator[bytes]:
 
 TARGETS = {
     "look": Target(_look, _native_files, limit=1.0),
+    "trim": Target(_trim, _whole_native_files, limit=1.0),
     "artefact": Target(_artefact, _archives, limit=5.0),
     "documents": Target(_documents, _json_documents, limit=1.0),
     "layout": Target(_layout, _archives, limit=5.0),

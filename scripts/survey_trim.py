@@ -143,7 +143,7 @@ def outcome(path: Path) -> str:
         path.chmod(0o755)
         try:
             ran = subprocess.run(
-                [path, "--version"], capture_output=True, stdin=subprocess.DEVNULL, timeout=30, check=False
+                [path, "--version"], capture_output=True, stdin=subprocess.DEVNULL, timeout=5, check=False
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             return type(error).__name__
