@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 from collections.abc import Callable
+from operator import add
 from pathlib import Path
 from typing import IO
 
@@ -52,7 +53,7 @@ def write(blueprint: Blueprint, part: Callable[[str], Path], out: IO[bytes]) -> 
             continue
         # Mapped, so that hashing and writing read the page cache itself and nothing is copied in between.
         with part(piece.key).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            if len(data) < piece.ranges[-2] + piece.ranges[-1]:
+            if len(data) < max(map(add, piece.ranges[::2], piece.ranges[1::2])):
                 raise EOFError(f"part {piece.key} ends before its last entry")
             with memoryview(data) as view:
                 for start, length in zip(piece.ranges[::2], piece.ranges[1::2], strict=True):

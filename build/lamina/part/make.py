@@ -69,6 +69,7 @@ def make(wheel: wheels.Wheel, wheel_sha256: str, out: IO[bytes], compress: Compr
     data = Writer(out)
     entries: list[model.Entry] = []
     trimmed: list[model.Entry] = []
+    whole: list[tuple[_Place, _Seen]] = []
     sources: dict[str, Source] = {}
     binaries: dict[str, Binary] = {}
     magics: dict[str, bytes] = {}
@@ -96,12 +97,14 @@ def make(wheel: wheels.Wheel, wheel_sha256: str, out: IO[bytes], compress: Compr
         if script and _depends_on_target(facts.content):
             scripts.append((place.path.removeprefix("bin/"), facts.content))
             continue
-        method, packed = _packed(wheel, place.entry, compress)
-        claims = {"crc": place.entry.crc, "size": place.entry.size}
-        entries.append(data.add(place.path, method, packed, **claims, kind=facts.kind, sha256=facts.sha256))
-        del packed  # a view of the wheel: the wheel cannot be closed while one lives
-        if facts.trimmed is not None:
+        if facts.trimmed is None:
+            entries.append(_copied(wheel, place, facts, data, compress))
+        else:
             trimmed.append(data.add_content(place.path, facts.trimmed, compress, kind=facts.kind))
+            whole.append((place, facts._replace(trimmed=None)))
+    # Behind all else, so that what mostly ships is one range of bytes.
+    entries += [_copied(wheel, place, facts, data, compress) for place, facts in whole]
+    entries.sort(key=lambda entry: entry.path.encode())
     index = model.Index(
         name=wheel.name,
         version=wheel.version,
@@ -227,6 +230,13 @@ def _consume(
             hint=REPORT,
         )
     return _Seen(digest, start[:4], content, binary, trimmed)
+
+
+def _copied(wheel: wheels.Wheel, place: _Place, facts: _Seen, data: Writer, compress: Compress) -> model.Entry:
+    """Write an entry of the wheel as it is."""
+    method, packed = _packed(wheel, place.entry, compress)
+    crc, size = place.entry.crc, place.entry.size
+    return data.add(place.path, method, packed, crc=crc, size=size, kind=facts.kind, sha256=facts.sha256)
 
 
 def _packed(wheel: wheels.Wheel, entry: wheels.Entry, compress: Compress) -> tuple[int, bytes | memoryview]:

@@ -1,7 +1,8 @@
 """What a part is: one wheel made ready for composing, as values.
 
-A part is three files of the store: its *data* (every entry as local header and compressed bytes, in the order of their
-paths), its *index* (where each entry lies), and its *facts* (what checks and decisions need to know of the content).
+A part is three files of the store: its *data* (every entry as local header and compressed bytes, mostly in the order
+of their paths), its *index* (where each entry lies), and its *facts* (what checks and decisions need to know of the
+content).
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
 class Index(msgspec.Struct, frozen=True, array_like=True):
     """Where everything lies in a part's data, and the digest of that data.
 
-    ``trimmed`` are second entries of native files, without what no loader maps; each stands right behind its first.
+    ``trimmed`` are second entries of native files, without what no loader maps. They stand among the others in the
+    data, and the whole files that they are made from behind all.
     """
 
     name: str

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import struct
+import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +16,11 @@ import pytest
 
 from lamina.binary.look import look
 from lamina.binary.trim import trimmed
+from lamina.emit import layout
+from lamina.emit import zip as zips
 from lamina.layer import Layer, assemble, shipped_by_package
 from lamina.overlay import Generated
+from lamina.part.compress import libdeflate
 from lamina.part.model import ELF, PLAIN, Entry
 from lamina.part.variant import may_change, variant_of
 from lamina.prune.decide import decide
@@ -62,13 +67,23 @@ def entry(entries: tuple[Entry, ...], path: str) -> Entry:
     return {entry.path: entry for entry in entries}[path]
 
 
-def test_a_part_holds_both(forge: Forge, make_part: MakePart) -> None:
+def test_a_part_holds_both(forge: Forge, make_part: MakePart, tmp_path: Path) -> None:
     assert look(WHOLE) == look(SMALL)
     assert len(WHOLE) - len(SMALL) == 9000 + 3 * 64
     part = part_of(forge, make_part, **{"a.so": WHOLE, "b.txt": "x" * 99})
     [small] = part.index.trimmed
     whole = entry(part.index.entries, "python/pkg/a.so")
-    assert small.offset == whole.offset + whole.length
+    assert whole.offset + whole.length == part.index.data_bytes  # behind all else
+    assert [entry.path for entry in part.index.entries] == sorted(entry.path for entry in part.index.entries)
+    assert len(layout.draw(layer_of(part, trim=True), ["00"], libdeflate).pieces[0].ranges) == 2
+    for trim in (True, False):
+        layer = layer_of(part, trim=trim)
+        blueprint, out = layout.draw(layer, ["00"], libdeflate), io.BytesIO()
+        tmp_path.joinpath("00").write_bytes(part.data)
+        zips.write(blueprint, tmp_path.joinpath, out)
+        with zipfile.ZipFile(out) as archive:
+            assert archive.testzip() is None
+            assert archive.read("python/pkg/a.so") == (SMALL if trim else WHOLE)
     assert (small.path, small.kind, small.mode) == (whole.path, ELF, 0o755)
     assert (small.size, small.sha256) == (len(SMALL), hashlib.sha256(SMALL).digest())
     assert (whole.size, whole.sha256) == (len(WHOLE), hashlib.sha256(WHOLE).digest())
