@@ -147,8 +147,7 @@ def outcome(path: Path) -> str:
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             return type(error).__name__
-        said = ran.stdout[:200].decode(errors="replace")
-        return f"loads as a program: {ran.returncode} {said}" if ran.returncode >= 0 else f"signal {-ran.returncode}"
+        return f"loads as a program: {ran.returncode}" if ran.returncode >= 0 else f"signal {-ran.returncode}"
     return opened(path)
 
 
