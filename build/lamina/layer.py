@@ -7,6 +7,7 @@ import csv
 import hashlib
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from lamina.findings import Finding, make
@@ -18,23 +19,31 @@ _ROOT = "python/"
 
 
 class Layer(NamedTuple):
-    """What ships: for each part its entries, in order; and the generated files, sorted by path."""
+    """What ships: for each part its entries, in order; and the generated files, sorted by path.
+
+    ``bytecode`` is what ships of compiled parts: the name of each in the store, and its entries.
+    """
 
     picks: tuple[tuple[Entry, ...], ...]
     generated: tuple[Generated, ...]
     findings: tuple[Finding, ...]
+    bytecode: tuple[tuple[str, tuple[Entry, ...]], ...] = ()
 
     @property
     def unzipped_bytes(self) -> int:
         """Exact file bytes, as they count against the quota."""
-        return sum(entry.size for pick in self.picks for entry in pick) + sum(
+        return sum(entry.size for _, pick in self.pieces(()) for entry in pick) + sum(
             len(file.content) for file in self.generated
         )
 
     @property
     def files(self) -> int:
         """Number of files."""
-        return sum(len(pick) for pick in self.picks) + len(self.generated)
+        return sum(len(pick) for _, pick in self.pieces(())) + len(self.generated)
+
+    def pieces(self, keys: Sequence[str]) -> list[tuple[str, tuple[Entry, ...]]]:
+        """All that is copied: the name in the store and the entries. ``keys`` are the parts' names; may be unknown."""
+        return [*zip(keys or [""] * len(self.picks), self.picks, strict=True), *self.bytecode]
 
 
 def assemble(
@@ -45,22 +54,32 @@ def assemble(
     overlay: Iterable[Generated],
     notices: Generated,
     trim: bool,
+    bytecode: Sequence[Sequence[tuple[str, tuple[Entry, ...]]]] = (),
+    replaced: AbstractSet[str] = frozenset(),
 ) -> Layer:
     """Merge the parts: equal files once, different ones of the same path as a ``file-conflict`` finding.
 
     ``interpreter`` is the runtime's, for the first line of commands in ``bin/``. With ``trim``, native files ship
-    without what no loader maps, where their parts have them so.
+    without what no loader maps, where their parts have them so. ``bytecode`` has for each part what ships of its
+    compiled forms, as names in the store and entries; the sources at the paths ``replaced`` do not ship.
     """
     merge = _Merge()
     picks = []
     for (index, _), said in zip(parts, decisions, strict=True):
-        dropped = {decision.path for decision in said if decision.dropped}
+        dropped = {decision.path for decision in said if decision.dropped} | replaced
         smaller = {entry.path: entry for entry in index.trimmed} if trim else {}
         kept = (entry for entry in index.entries if entry.path not in dropped)
         picks.append(tuple(smaller.get(entry.path, entry) for entry in kept))
     placed_picks = [merge.add(index.wheel, pick) for (index, _), pick in zip(parts, picks, strict=True)]
+    compiled = bytecode or [()] * len(parts)
+    added = [
+        (key, merge.add(index.wheel, entries))
+        for (index, _), forms in zip(parts, compiled, strict=True)
+        for key, entries in forms
+    ]
     placed = []
-    for (index, facts), pick in zip(parts, picks, strict=True):
+    for (index, facts), own, forms in zip(parts, picks, compiled, strict=True):
+        pick = (*own, *(entry for _, entries in forms for entry in entries))
         if pick:
             commands = [*_commands(index, facts, interpreter)]
             placed += [command for command in commands if merge.add_generated(command)]
@@ -68,7 +87,7 @@ def assemble(
             placed += [record for record in _record(index, ships, commands) if merge.add_generated(record)]
     placed += [file for file in (*overlay, notices) if merge.add_generated(file)]
     placed.sort(key=lambda file: file.path.encode())
-    return Layer(tuple(placed_picks), tuple(placed), tuple(merge.findings.values()))
+    return Layer(tuple(placed_picks), tuple(placed), tuple(merge.findings.values()), tuple(added))
 
 
 class _Merge:
@@ -168,11 +187,15 @@ def _stated(sha256: bytes) -> str:
 
 
 class Sizes(NamedTuple):
-    """Bytes of one package: what ships for it, what of its wheel does not, and by how much its files were trimmed."""
+    """Bytes of one package: what ships for it, what of its wheel does not, what trimming saved, what is bytecode.
+
+    Bytecode is part of what ships.
+    """
 
     shipped: int
     pruned: int
     trimmed: int
+    bytecode: int
 
 
 def shipped_by_package(parts: Sequence[tuple[Index, Facts]], layer: Layer) -> Mapping[str, Sizes]:
@@ -181,10 +204,13 @@ def shipped_by_package(parts: Sequence[tuple[Index, Facts]], layer: Layer) -> Ma
     for file in layer.generated:
         by_owner[file.owner] = by_owner.get(file.owner, 0) + len(file.content)
     sizes = {}
-    for (index, _), pick in zip(parts, layer.picks, strict=True):
+    each = len(layer.bytecode) // len(parts) if parts else 0
+    for number, ((index, _), pick) in enumerate(zip(parts, layer.picks, strict=True)):
         shipped = sum(entry.size for entry in pick)
         whole = {entry.path: entry.size for entry in index.entries}
         trimmed = sum(whole[entry.path] - entry.size for entry in pick)
         pruned = sum(whole.values()) - shipped - trimmed
-        sizes[index.name] = Sizes(shipped + by_owner.get(index.wheel, 0), pruned, trimmed)
+        forms = layer.bytecode[number * each : (number + 1) * each]
+        compiled = sum(entry.size for _, entries in forms for entry in entries)
+        sizes[index.name] = Sizes(shipped + compiled + by_owner.get(index.wheel, 0), pruned, trimmed, compiled)
     return sizes

@@ -8,6 +8,7 @@ imports no module that only a first build needs.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,7 +20,7 @@ from lamina.files import beside, put
 from lamina.findings import Finding, accept, fails
 from lamina.part.library import Fetch
 from lamina.plan import Plan
-from lamina.planner import Planner
+from lamina.planner import Bytecode, Planner
 from lamina.progress import SILENT, Progress
 from lamina.project import Order
 from lamina.runtimes import quotas
@@ -29,8 +30,10 @@ from lamina.taken import Take
 if TYPE_CHECKING:
     from lamina.function.build import FunctionBuilt
     from lamina.function.pack import Pack
+    from lamina.interpreters import Interpreter
     from lamina.prune.model import Saving
 
+_MIB = 1024**2
 #: What stands beside an artefact's manifest, and goes with it.
 _SUFFIXES = (".zip", ".cdx.json", ".notices.txt")
 
@@ -64,11 +67,13 @@ def build(
     take: Take | None = None,
     today: dt.date,
     progress: Progress = SILENT,
+    find: Callable[[], Interpreter] | None = None,
 ) -> Built:
     """Build one layer, and the function beside it where the recipe's artefacts name one.
 
     ``take`` puts files of the base image that the lock lists into the store, where it lacks them.
-    ``today`` is what the runtime's end of support is held against.
+    ``today`` is what the runtime's end of support is held against. ``find`` gives a CPython to compile with, where
+    bytecode is not in the store.
     With an error finding no artefact is left, a stale one of the same name goes, and the manifest stays as the report.
     An error in the function leaves the layer, which others share; one in the layer leaves no function either.
 
@@ -77,8 +82,9 @@ def build(
         UsageError: what shares the function cannot be measured, or the function's sources cannot be packed.
     """
     packed = _packed(order)
-    planner = Planner(order, store, fetch, progress, take)
-    built = _build_layer(order, planner, _shares(order, packed), today)
+    shares = _shares(order, packed)
+    planner = Planner(order, store, fetch, progress, take, _bytecode(order, shares, find))
+    built = _build_layer(order, planner, shares, today)
     function = order.recipe.function
     if packed is None or function is None or "function" not in order.recipe.artefacts:
         return built
@@ -87,6 +93,21 @@ def build(
     others = _others(order)
     found = found_in(order, function, packed, plan_key=planner.key, layer=planner.layer, others=others, store=store)
     return built._replace(function=write(order, packed, found, layer_fails=built.artefact is None))
+
+
+def bytecode_of(order: Order, find: Callable[[], Interpreter]) -> Bytecode:
+    """What a build of the layer knows of bytecode, for a planner of the same plan."""
+    return _bytecode(order, _shares(order, _packed(order)) if order.recipe.bytecode.mode == "fit" else [], find)
+
+
+def _bytecode(order: Order, shares: list[budget.Share], find: Callable[[], Interpreter] | None) -> Bytecode:
+    """The room that the budget leaves for a layer and its bytecode before it warns.
+
+    What shares the function counts in whole MiB: a layer should not change with each line of a handler.
+    """
+    taken = -(-sum(share.bytes for share in shares) // _MIB) * _MIB
+    room = order.recipe.budget.warn - taken
+    return Bytecode(room=room) if find is None else Bytecode(find, room)
 
 
 def _build_layer(order: Order, planner: Planner, shares: list[budget.Share], today: dt.date) -> Built:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import msgspec
 
@@ -19,8 +19,11 @@ import lamina
 from lamina import lock as locks
 from lamina import taken
 from lamina.audit.model import Artefact
+from lamina.bytecode.model import FORMAT as COMPILED
+from lamina.bytecode.model import SUFFIXES as COMPILED_SUFFIXES
+from lamina.bytecode.model import Choice, compiled_key
 from lamina.emit import zip as zips
-from lamina.errors import IntegrityError
+from lamina.errors import IntegrityError, MissingToolError
 from lamina.findings import Finding
 from lamina.lock import LockedWheel, canonical
 from lamina.overlay import Generated, read_overlay
@@ -32,14 +35,42 @@ from lamina.project import Order
 from lamina.prune.model import Decision
 from lamina.store import Store
 
+if TYPE_CHECKING:
+    from lamina.interpreters import Interpreter
+    from lamina.layer import Layer
+
 T = TypeVar("T")
+
+
+def _no_compiler() -> Interpreter:
+    raise MissingToolError("no CPython was given to compile with")
+
+
+class Bytecode(NamedTuple):
+    """What bytecode depends on beside the order.
+
+    ``find`` gives a CPython of the target's minor version, or raises :class:`~lamina.errors.MissingToolError`. ``room``
+    is what the layer may come to with it, in bytes, where the mode is ``fit``; ``None`` for no limit.
+    """
+
+    find: Callable[[], Interpreter] = _no_compiler
+    room: int | None = None
+
+
+NO_BYTECODE = Bytecode()
 
 
 class Planner:
     """Plans of one recipe, target and lock: recalled, made, carried out, and healed where the store was damaged."""
 
     def __init__(
-        self, order: Order, store: Store, fetch: Fetch, progress: Progress, take: taken.Take | None = None
+        self,
+        order: Order,
+        store: Store,
+        fetch: Fetch,
+        progress: Progress,
+        take: taken.Take | None = None,
+        bytecode: Bytecode = NO_BYTECODE,
     ) -> None:
         """``take`` puts the base image's files of the lock into the store; without it, they must be there."""
         self.order, self.store, self.fetch, self.progress, self._take = order, store, fetch, progress, take
@@ -49,6 +80,8 @@ class Planner:
         omitted = {canonical(omit.name) for omit in recipe.omit}
         self.wheels = [wheel for wheel in order.lock.wheels if wheel.name not in omitted]
         self.keys = [part_key(wheel.sha256) for wheel in self.wheels]
+        self._mode = recipe.bytecode.mode
+        self._bytecode = bytecode
         made_from = (
             f"plan {FORMAT}",
             lamina.__version__,
@@ -60,11 +93,14 @@ class Planner:
             recipe.proof.imports,
             target.name,
             target.runtime.interpreter,
+            (self._mode, target.runtime.python, COMPILED, bytecode.room if self._mode == "fit" else None),
             [(file.path, hashlib.sha256(file.content).hexdigest()) for file in self._committed]
             + [(file.path, file.sha256) for file in order.lock.taken],
         )
         self.warm = True
         self.key = hashlib.sha256(msgspec.json.encode(made_from)).hexdigest()
+        #: Of the plan that a machine without the target's CPython makes; one that has it never takes that.
+        self._bare = hashlib.sha256(f"without bytecode {self.key}".encode()).hexdigest()
 
     @functools.cached_property
     def overlay(self) -> tuple[Generated, ...]:
@@ -73,16 +109,42 @@ class Planner:
 
     def recall(self) -> Plan | None:
         """The plan that is remembered for exactly this, if one is; it and its parts count as used now."""
-        path = self.store.path("plans", self.key)
-        plan = _decoded(self.store.load(path), Plan)
+        plan = self._load(self.key)
+        if plan is None and self._mode != "off":
+            plan = self._recall_bare()
         if plan is None:
             return None
-        used = [path, self.store.path("plans", self.key, ".decisions")]
+        path = self.store.path("plans", self.key)
+        used = [path, *(self.store.path("plans", self.key, suffix) for suffix in (".decisions", ".bytecode"))]
+        used += [self.store.path("parts", key, suffix) for key in self._compiled_keys() for suffix in COMPILED_SUFFIXES]
         used += [self.store.path("parts", key, suffix) for key in self.keys for suffix in SUFFIXES]
         used += [self.store.path("wheels", wheel.sha256, ".whl") for wheel in self.wheels]
         used += taken.used(self.order, self.store)
         self.store.touch(used)
         return plan
+
+    def _load(self, key: str) -> Plan | None:
+        return _decoded(self.store.load(self.store.path("plans", key)), Plan)
+
+    def _recall_bare(self) -> Plan | None:
+        """The plan without bytecode, where one was made so and there still is no interpreter."""
+        plan = self._load(self._bare)
+        if plan is None:
+            return None
+        try:
+            self._bytecode.find()
+        except MissingToolError:
+            self.key = self._bare
+            return plan
+        return None
+
+    def _compiled_keys(self) -> list[str]:
+        """The names of the bytecode that the plan may hold."""
+        if self._mode == "off":
+            return []
+        python = self.order.target.runtime.python
+        forms = (False, True) if self._mode == "sourceless" else (False,)
+        return [compiled_key(key, python, in_place=form) for key in self.keys for form in forms]
 
     def make(self) -> Plan:
         """Parts, decisions, layer, plan. Its digest is not known before it is written."""
@@ -97,9 +159,43 @@ class Planner:
         ensure(self.store, self.wheels, self.fetch, verify=True, progress=self.progress)
         self.progress.stage("deciding what ships")
         parts = load_parts(self.store, self.wheels)
-        plan, decisions = make_plan(self.order, self.overlay, parts, self.keys)
+        compiled = None if self._mode == "off" else self._chosen
+        overlay = self.overlay
+        try:
+            plan, decisions, chosen = make_plan(self.order, overlay, parts, self.keys, compiled)
+        except MissingToolError as error:
+            self.key = self._bare
+            plan, decisions, chosen = make_plan(self.order, overlay, parts, self.keys)
+            note = f"bytecode: the layer is built without: {error.message}. {error.hint}"
+            plan = msgspec.structs.replace(plan, notes=(*plan.notes, note))
+        self.store.save(self.store.path("plans", self.key, ".bytecode"), msgspec.msgpack.encode(chosen))
         self.store.save(self.store.path("plans", self.key, ".decisions"), msgspec.msgpack.encode(decisions))
         return plan, decisions
+
+    def _chosen(self, parts: Sequence[tuple[Index, Facts]], layer: Layer) -> Choice:
+        """The bytecode that ships in a layer that has none yet."""
+        from lamina.bytecode.shipping import Means, choice
+
+        room = self._bytecode.room
+        return choice(
+            self._mode,
+            layer.picks,
+            parts,
+            self.keys,
+            self.order.target.runtime.python,
+            Means(self.store, self._bytecode.find, self.progress),
+            imports=self.order.recipe.proof.imports,
+            room=None if room is None else room - layer.unzipped_bytes,
+        )
+
+    def bytecode(self) -> Choice:
+        """What ships as bytecode, and what became of sources for it; remembered, or decided now."""
+        self.decisions()
+        said = _decoded(self.store.load(self.store.path("plans", self.key, ".bytecode")), Choice)
+        if said is None:
+            self._make()
+            said = _decoded(self.store.load(self.store.path("plans", self.key, ".bytecode")), Choice)
+        return said or Choice(())
 
     def decisions(self) -> tuple[list[tuple[Index, Facts]], list[list[Decision]]]:
         """The parts, and what was decided for each; remembered, or made now."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
 
 from lamina.audit.check import check
 from lamina.audit.layers import artefact_of
 from lamina.audit.metadata import check_metadata
 from lamina.audit.model import Artefact
+from lamina.bytecode.model import Choice
 from lamina.emit import layout, notices, sbom
 from lamina.emit import manifest as manifests
 from lamina.errors import StaleLockError
@@ -25,16 +28,21 @@ from lamina.prune.model import Decision
 from lamina.prune.references import PROOF, Package
 from lamina.recipe import Recipe
 
+#: Gives the bytecode that ships of parts in a layer that has none yet.
+Compile = Callable[[Sequence[tuple[Index, Facts]], Layer], Choice]
+
 
 def make_plan(
     order: Order,
     overlay: Sequence[Generated],
     parts: Sequence[tuple[Index, Facts]],
     keys: Sequence[str],
-) -> tuple[Plan, list[list[Decision]]]:
+    compiled: Compile | None = None,
+) -> tuple[Plan, list[list[Decision]], Choice]:
     """Decide what ships of the parts, merge it, and lay out the zip and what stands beside it.
 
-    ``keys`` are the parts' names in the store, in the same order. The plan's digest is empty: only writing tells it.
+    ``keys`` are the parts' names in the store, in the same order. ``compiled`` gives the bytecode of a
+    layer. The plan's digest is empty: only writing tells it.
     """
     recipe, target = order.recipe, order.target
     _check_complete(order, parts)
@@ -45,7 +53,9 @@ def make_plan(
         if sum(decision.dropped for decision in said) < len(part[0].entries)
     ]
     texts = notices.render(shipping)
-    layer = _assembled(order, overlay, parts, decisions, texts)
+    plain = _assembled(order, overlay, parts, decisions, texts)
+    chosen = Choice(()) if compiled is None else compiled(parts, plain)
+    layer = _assembled(order, overlay, parts, decisions, texts, chosen) if chosen.picks else plain
     sizes = shipped_by_package(parts, layer)
     plan = Plan(
         blueprint=layout.draw(layer, keys, libdeflate),
@@ -56,12 +66,12 @@ def make_plan(
             manifests.Package(index.name, index.version, index.wheel, index.wheel_sha256, *sizes[index.name])
             for index, _ in parts
         ),
-        findings=(*layer.findings, *check_metadata(parts, decisions), *_audited(order, parts, layer)),
-        notes=(*_idle_omits(order), *_notes(parts, layer)),
+        findings=(*layer.findings, *check_metadata(parts, decisions), *_audited(order, parts, plain)),
+        notes=(*_idle_omits(order), *_notes(parts, layer), *_bytecode_notes(chosen)),
         sbom=sbom.render(recipe.name, recipe.description, target.name, shipping),
         notices=texts,
     )
-    return plan, decisions
+    return plan, decisions, chosen
 
 
 def layer_artefact(
@@ -91,6 +101,7 @@ def _assembled(
     parts: Sequence[tuple[Index, Facts]],
     decisions: Sequence[Sequence[Decision]],
     texts: bytes,
+    chosen: Choice | None = None,
 ) -> Layer:
     return assemble(
         parts,
@@ -99,6 +110,8 @@ def _assembled(
         overlay=overlay,
         notices=Generated(f"licenses/{order.recipe.name}.txt", texts, PLAIN, "lamina"),
         trim=order.recipe.native.trim,
+        bytecode=[] if chosen is None else [[(one.key, one.entries) for one in forms] for forms in chosen.picks],
+        replaced=frozenset() if chosen is None else chosen.replaced,
     )
 
 
@@ -160,3 +173,15 @@ def _notes(parts: Sequence[tuple[Index, Facts]], layer: Layer) -> Iterator[str]:
                 source = facts.sources.get(entry.path)
                 kind = "runs code" if source is None or source.imports else "adds folders to sys.path"
                 yield f"{entry.path} of {index.name} {kind} at start-up; Lambda evaluates it in /opt/python"
+
+
+def _bytecode_notes(chosen: Choice) -> Iterator[str]:
+    """What has no bytecode, though the recipe asks for it."""
+    if chosen.left:
+        yield (
+            f"bytecode: {chosen.left:,} of the modules ship without, as theirs, {chosen.left_bytes:,} bytes, would "
+            "come above budget.warn"
+        )
+    if chosen.failed:
+        more = f" and {len(chosen.failed) - 1:,} more" if len(chosen.failed) > 1 else ""
+        yield f"bytecode: {chosen.failed[0]}{more} of the sources do not compile, and ship without"

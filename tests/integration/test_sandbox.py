@@ -18,8 +18,9 @@ from typing import Literal
 
 import pytest
 
+from lamina import interpreters
 from lamina.errors import MissingToolError
-from lamina.prove import imports, interpreters, machine, stage, supervised
+from lamina.prove import imports, machine, stage, supervised
 from lamina.prove.model import Job, Outcome, Stage
 from lamina.prove.sandbox import HostSandbox, open_sandbox
 from lamina.store import Store

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from lamina import interpreters
 from lamina.errors import IndexAccessError, MissingToolError
 from lamina.index.settings import Indexes, from_environment
 from lamina.lock import LockedWheel
-from lamina.prove import interpreters, runtime_standin
+from lamina.prove import runtime_standin
 from lamina.prove.model import Job, Stage
 from lamina.prove.sandbox import open_sandbox
 from lamina.prove.untouched import untouched

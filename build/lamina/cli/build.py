@@ -96,7 +96,8 @@ def command(  # noqa: PLR0913 - one argument an option
                         failed = not passes(ordered) or failed
                     outcomes.append(_machine_image(_reread_image(imaged)))
                     continue
-                built = build(ordered, store=store, fetch=fetch, take=take, today=today, progress=progress)
+                find = partial(common.compiler, target)
+                built = build(ordered, store=store, fetch=fetch, take=take, today=today, progress=progress, find=find)
                 artefact = None if built.artefact is None else project.shown(built.artefact)
                 failed = failed or built.failed
                 if not as_json:

@@ -22,6 +22,7 @@ from lamina.target import Target
 if TYPE_CHECKING:
     from lamina.findings import Finding
     from lamina.index import Indexes
+    from lamina.interpreters import Interpreter
     from lamina.local import Workshop
     from lamina.lock import LockedWheel
 
@@ -57,6 +58,17 @@ links_option = click.option(
 def open_store() -> Store:
     """The store of this user."""
     return Store(default_root(os.environ))
+
+
+def compiler(target: Target) -> Interpreter:
+    """A CPython of this machine that writes bytecode for the target.
+
+    Raises:
+        MissingToolError: there is none.
+    """
+    from lamina.interpreters import compiler as find
+
+    return find(target.runtime.python, os.environ)
 
 
 def choose(names: Sequence[str], *, everything: bool, output: str | None = None) -> list[Project]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 import msgspec
 
 from lamina.cli import common
 from lamina.errors import UsageError
 from lamina.part.model import Index
+from lamina.pipeline import bytecode_of
 from lamina.planner import Planner
 from lamina.project import order
 from lamina.prune.model import Decision, Thing
 from lamina.report import machine
 from lamina.report.explain import (
+    bytecode_lines,
     covers,
     largest_dropped,
     largest_kept,
@@ -59,8 +63,12 @@ def command(
     fetch = workshop.fetch(common.fetcher(project, recipe, links, store, progress, offline=offline))
     take = common.taker(store, progress, offline=offline)
     for target in targets:
-        planner = Planner(workshop.fulfil(order(project, recipe, target)), store, fetch, progress, take)
-        parts, decisions = planner.decisions()
+        ordered = workshop.fulfil(order(project, recipe, target))
+        bytecode = bytecode_of(ordered, partial(common.compiler, target))
+        planner = Planner(ordered, store, fetch, progress, take, bytecode)
+        parts, decided = planner.decisions()
+        chosen = planner.bytecode()
+        decisions = chosen.over(decided)
         indexes = [index if recipe.native.trim else msgspec.structs.replace(index, trimmed=()) for index, _ in parts]
         if as_json:
             told = [_told(target.name, index, said, path) for index, said in zip(indexes, decisions, strict=True)]
@@ -76,7 +84,7 @@ def command(
         for omit in recipe.omit if not path else ():
             click.echo(f"{omit.name}: omitted by the recipe: {omit.reason}")
         if not path:
-            click.echo("\n".join(largest_lines(indexes, decisions)))
+            click.echo("\n".join([*bytecode_lines(indexes, chosen), *largest_lines(indexes, decisions)]))
     if as_json:
         click.echo(machine.render(rows))
     return 0

@@ -96,7 +96,7 @@ def provable(targets: Sequence[Target], name: str, *, asked: bool, place: Place 
 
     Where none is left, all are returned, and the proof of the first says what this machine lacks.
     """
-    from lamina.prove.interpreters import this_host
+    from lamina.interpreters import this_host
 
     host = this_host()
     able = place == "container" or host.system == "linux"
@@ -132,6 +132,7 @@ def prove(ordered: Order, means: Means, *, show: bool) -> machine.Proven:
 
 def prove_one(ordered: Order, means: Means, kind: Kind, *, show: bool) -> machine.Proven:
     """Run the proofs of one order's zips or image, print each as it ends, and write them into the manifests."""
+    from lamina.pipeline import bytecode_of
     from lamina.planner import Planner
     from lamina.prove.run import not_run, record
     from lamina.prove.run import prove as run_proofs
@@ -139,7 +140,8 @@ def prove_one(ordered: Order, means: Means, kind: Kind, *, show: bool) -> machin
     from lamina.report.text import plural
 
     def decisions() -> Iterable[Decision]:
-        _, said = Planner(ordered, means.store, means.fetch, means.progress).decisions()
+        bytecode = bytecode_of(ordered, partial(common.compiler, ordered.target))
+        _, said = Planner(ordered, means.store, means.fetch, means.progress, bytecode=bytecode).decisions()
         return (decision for part in said for decision in part)
 
     results: list[Result] = []

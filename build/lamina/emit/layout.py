@@ -14,16 +14,17 @@ from lamina.zipformat import DEFLATED, STORED, central_header, check_length, end
 def draw(layer: Layer, keys: Sequence[str], compress: Callable[[bytes], bytes]) -> Blueprint:
     """Lay out the zip: parts in their order, then generated files; the directory sorted by the bytes of the paths.
 
-    ``keys`` are the parts' names in the store, in the order of ``layer.picks``.
+    ``keys`` are the parts' names in the store, in the order of ``layer.picks``. Bytecode follows them.
 
     Raises:
         FindingsError: a zip of more than 4 GiB.
     """
-    check_length(sum(entry.length for pick in layer.picks for entry in pick))
+    copied = layer.pieces(keys)
+    check_length(sum(entry.length for _, pick in copied for entry in pick))
     central: list[tuple[bytes, bytes]] = []
     pieces = []
     offset = 0
-    for key, pick in zip(keys, layer.picks, strict=True):
+    for key, pick in copied:
         for entry in pick:
             fields = (entry.path, entry.method, entry.crc, entry.compressed, entry.size)
             central.append((entry.path.encode(), central_header(*fields, offset, mode=entry.mode)))

@@ -15,7 +15,8 @@ from lamina.findings import Finding
 class Package(msgspec.Struct, frozen=True, omit_defaults=True):
     """One package of the artefact. Bytes are unpacked; what was pruned is told against the wheel.
 
-    ``trimmed_bytes`` is what its native files ship smaller by; it is left out where that is nothing.
+    ``trimmed_bytes`` is what its native files ship smaller by, ``bytecode_bytes`` what of it is bytecode; each is left
+    out where that is nothing.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Package(msgspec.Struct, frozen=True, omit_defaults=True):
     shipped_bytes: int
     pruned_bytes: int
     trimmed_bytes: int = 0
+    bytecode_bytes: int = 0
 
 
 class Proof(msgspec.Struct, frozen=True):

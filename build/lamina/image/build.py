@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 import lamina
+from lamina import interpreters
 from lamina import tarformat as tars
 from lamina.audit.budget import check_image
 from lamina.audit.runtime import check_runtime
@@ -29,7 +31,7 @@ from lamina.image.origin import origin
 from lamina.oci.model import Image
 from lamina.part.library import Fetch
 from lamina.plan import Plan
-from lamina.planner import Planner
+from lamina.planner import Bytecode, Planner
 from lamina.progress import Progress
 from lamina.project import Order
 from lamina.runtimes import quotas
@@ -101,7 +103,8 @@ def build(order: Order, means: Means) -> Built:
     packed = None if function is None else pack(order.project.root, function.source, quotas().image)
     name = _base(order, means)
     base = bases.open_base(name, target, store=store, env=means.env, offline=means.offline, progress=means.progress)
-    planner = Planner(order, store, means.fetch, means.progress, means.take)
+    compiler = Bytecode(partial(interpreters.compiler, target.runtime.python, means.env))
+    planner = Planner(order, store, means.fetch, means.progress, means.take, compiler)
     plan = planner.recall() or planner.make()
     stated = configs.read(b"".join(base.blob(base.manifest.config)), base.name, len(base.manifest.layers), target)
     about = bases.facts(base, store, target, means.progress)

@@ -14,10 +14,10 @@ from lamina.engine.base import runnable
 from lamina.engine.connect import connect
 from lamina.errors import FindingsError, IntegrityError, UsageError
 from lamina.function.build import stem
+from lamina.interpreters import find
 from lamina.oci.layouts import open_layout
 from lamina.prove.container import ContainerSandbox, open_container, open_image
 from lamina.prove.emulator import Entry, entry_of
-from lamina.prove.interpreters import find
 from lamina.prove.loaded import loaded, shipped_in
 from lamina.prove.model import Sandbox, Stage
 from lamina.prove.runtime_standin import standin

@@ -2,7 +2,7 @@
 
 A row is a key (``[]`` for each item of a list), the values it takes today, and what the other values will be.
 :mod:`.shape` refuses them, :mod:`.schema` leaves them out of what editors offer. A row that goes may leave a default
-behind in :mod:`.model` that was stated for the time being: ``[bytecode] mode`` becomes "fit".
+behind in :mod:`.model` that was stated for the time being.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ LIMITS = {
     limit.key: limit
     for limit in (
         Limit("prune.untraced", [], "dropping what no trace touched is not built yet"),
-        Limit("bytecode.mode", "off", "bytecode in the artefact is not built yet"),
         Limit("emit.compression", "copy", "compressing again is not built yet"),
         Limit("emit.dedupe", allowed=False, missing="writing identical files as symlinks is not built yet"),
     )

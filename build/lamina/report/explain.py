@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
+from lamina.bytecode.model import Choice
 from lamina.part.model import Index
 from lamina.prune.model import Decision, Thing
 from lamina.prune.rules import RULES
@@ -138,6 +139,25 @@ def covers(path: str, index: Index, entry: str) -> bool:
     wanted = path.strip("/").removeprefix("python/")
     inside = entry.removeprefix("python/")
     return wanted in {inside, index.name} or inside.startswith(wanted + "/")
+
+
+def bytecode_lines(indexes: Sequence[Index], chosen: Choice) -> Iterator[str]:
+    """What ships as bytecode: of each package how much, then what has none."""
+    rows = [
+        (index.name, [entry for form in forms for entry in form.entries])
+        for index, forms in zip(indexes, chosen.picks, strict=bool(chosen.picks))
+    ]
+    entries = [entry for _, picked in rows for entry in picked]
+    if entries:
+        total = sum(entry.size for entry in entries)
+        yield f"bytecode by CPython {chosen.compiler}: {plural(len(entries), 'module')}, {total:,} bytes"
+    for name, picked in rows:
+        if picked:
+            yield f"  {name}: {plural(len(picked), 'module')}, {sum(entry.size for entry in picked):,} bytes"
+    if chosen.left:
+        yield f"  left out, as the budget has no room: {plural(chosen.left, 'module')}, {chosen.left_bytes:,} bytes"
+    for path in chosen.failed:
+        yield f"  {path} does not compile"
 
 
 def _rule_lines(rule: str, group: Sequence[Decision]) -> Iterator[str]:

@@ -105,6 +105,29 @@ def find(target: Target, env: Mapping[str, str], *, host: Host | None = None) ->
     raise _missing(target, refused)
 
 
+def compiler(python: tuple[int, int], env: Mapping[str, str]) -> Interpreter:
+    """The first CPython of this minor version, whatever it runs on: bytecode is the same everywhere.
+
+    Raises:
+        MissingToolError: there is none.
+    """
+    stated = env.get(OVERRIDE, "")
+    for path in [*([Path(stated).expanduser()] if stated else []), *candidates(python, env)]:
+        said = _asked(path)
+        if (
+            said is not None
+            and (said.implementation, said.version[:2], said.level) == ("cpython", python, "final")
+            and said.gil
+        ):
+            own = Path(said.base, "bin", "python{}.{}".format(*python))
+            return Interpreter(own if own.exists() else Path(said.executable), said.version)
+    version = "{}.{}".format(*python)
+    raise MissingToolError(
+        f"bytecode is compiled by CPython {version}, and there is none on this machine",
+        hint=f"Get one: uv python install {version}, or name one in {OVERRIDE}.",
+    )
+
+
 def candidates(python: tuple[int, int], env: Mapping[str, str]) -> Iterator[Path]:
     """Where a CPython of this version may be, most likely first; none of them need exist or fit."""
     name = "python{}.{}".format(*python)

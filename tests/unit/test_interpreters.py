@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from lamina.errors import MissingToolError
-from lamina.prove.interpreters import Host, Said, candidates, find, mistake
+from lamina.interpreters import Host, Said, candidates, find, mistake
 from lamina.target import target_for
 
 TARGET = target_for("cp311", architecture="x86_64")
@@ -58,7 +58,7 @@ def test_a_host_that_cannot_load_the_libraries_is_told_what_to_do(host: Host, to
 
 
 def test_without_any_interpreter_it_is_told_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lamina.prove.interpreters.candidates", lambda *_: iter(()))
+    monkeypatch.setattr("lamina.interpreters.candidates", lambda *_: iter(()))
     with pytest.raises(MissingToolError) as caught:
         find(TARGET, {}, host=Host("linux", "x86_64"))
     assert caught.value.exit_code == 5

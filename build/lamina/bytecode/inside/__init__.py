@@ -1,0 +1,1 @@
+"""What the target's own interpreter runs to compile: the standard library only, for every CPython of a target."""

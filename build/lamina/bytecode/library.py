@@ -1,0 +1,158 @@
+"""Compiled parts in the store: found, made where they are missing, made again where they are damaged."""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import zlib
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import msgspec
+
+from lamina.audit.facts import facts
+from lamina.bytecode.compiling import Unit, compile_all
+from lamina.bytecode.model import Compiled, bytecode_path, compiled_key
+from lamina.errors import IntegrityError
+from lamina.interpreters import Interpreter
+from lamina.part.compress import libdeflate
+from lamina.part.library import data_path
+from lamina.part.model import PLAIN, Entry, Index
+from lamina.progress import Progress
+from lamina.store import Store
+from lamina.zipformat import DEFLATED, STORED, local_header
+
+#: A larger source is generated data; reading its bytecode would take longer than it saves.
+_MOST_SOURCE_BYTES = 16 * 1024**2
+
+
+class Wanted(NamedTuple):
+    """A part to be compiled: its name in the store, and its index."""
+
+    part: str
+    about: Index
+
+
+def load(store: Store, key: str) -> Compiled | None:
+    """The bytecode of that name, or ``None`` where it is missing or its data is not what it was. Reads all of it."""
+    content = store.load(store.path("parts", key, ".index"))
+    try:
+        found = None if content is None else msgspec.msgpack.decode(content, type=Compiled)
+        if found is None:
+            return None
+        with data_path(store, key).open("rb", buffering=0) as file:
+            return found if hashlib.file_digest(file, "sha256").hexdigest() == found.data_sha256 else None
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def ensure(
+    store: Store,
+    wanted: Sequence[Wanted],
+    python: tuple[int, int],
+    find: Callable[[], Interpreter],
+    *,
+    in_place: bool,
+    progress: Progress,
+) -> list[Compiled]:
+    """The bytecode of each part, compiled where it is missing; ``find`` is asked for an interpreter only then.
+
+    Raises:
+        MissingToolError: something has to be compiled and there is no interpreter for it.
+        IntegrityError: a part is not what its index says.
+    """
+    keys = [compiled_key(one.part, python, in_place=in_place) for one in wanted]
+    known = {key: found for key in keys if (found := load(store, key)) is not None}
+    missing = {key: one for key, one in zip(keys, wanted, strict=True) if key not in known}
+    if missing:
+        interpreter = find()
+        progress.stage(f"compiling {sum(len(_sources(one.about)) for one in missing.values()):,} modules")
+        known |= _compile(store, missing, python, interpreter, in_place=in_place, progress=progress)
+    return [known[key] for key in keys]
+
+
+def _sources(index: Index) -> list[Entry]:
+    return [
+        entry
+        for entry in index.entries
+        if entry.path.startswith("python/") and entry.path.endswith(".py") and entry.size <= _MOST_SOURCE_BYTES
+    ]
+
+
+def _compile(
+    store: Store,
+    missing: dict[str, Wanted],
+    python: tuple[int, int],
+    interpreter: Interpreter,
+    *,
+    in_place: bool,
+    progress: Progress,
+) -> dict[str, Compiled]:
+    """Compile all of these parts together, so that no core waits for the largest file of one; then put each away."""
+    magic = facts().pyc_magic["{}.{}".format(*python)].to_bytes(2, "little") + b"\r\n"
+    units, counts = [], []
+    for one in missing.values():
+        sources = _sources(one.about)
+        counts.append(len(sources))
+        path = data_path(store, one.part)
+        units += [Unit(entry.path, entry.size, partial(_content, path, entry)) for entry in sources]
+    with store.workplace() as folder, progress.task("compiling", sum(unit.size for unit in units)) as task:
+        results = compile_all(units, interpreter, magic, folder, task)
+    made = {}
+    at = 0
+    for key, count in zip(missing, counts, strict=True):
+        paths = [unit.path for unit in units[at : at + count]]
+        done = dict(zip(paths, results[at : at + count], strict=True))
+        at += count
+        with store.exclusive(key):
+            with store.create(data_path(store, key)) as beside, beside.open("wb") as out:
+                made[key] = _write(done, python, interpreter, out, in_place=in_place)
+            store.save(store.path("parts", key, ".index"), msgspec.msgpack.encode(made[key]))
+    return made
+
+
+def _content(path: Path, entry: Entry) -> bytes:
+    """One source out of the data of its part."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        end = entry.offset + entry.length
+        raw = data[end - entry.compressed : end]
+    try:
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        content = raw if entry.method == STORED else inflater.decompress(raw, entry.size + 1)
+    except zlib.error:
+        content = b""
+    if len(content) != entry.size or hashlib.sha256(content).digest() != entry.sha256:
+        raise IntegrityError(f"{path}: {entry.path} is damaged", hint="Run lamina cache clear, then build again.")
+    return content
+
+
+def _write(
+    done: dict[str, bytes], python: tuple[int, int], interpreter: Interpreter, out: IO[bytes], *, in_place: bool
+) -> Compiled:
+    """The data of a compiled part, entries in the order of their paths, and its index."""
+    digest = hashlib.sha256()
+    entries: list[Entry] = []
+    offset = 0
+    for source in sorted(done, key=lambda source: bytecode_path(source, python, in_place=in_place).encode()):
+        content = done[source]
+        if not content:
+            continue
+        path = bytecode_path(source, python, in_place=in_place)
+        crc = zlib.crc32(content)
+        packed = libdeflate(content)
+        method, data = (DEFLATED, packed) if len(packed) < len(content) else (STORED, content)
+        piece = local_header(path, method, crc, len(data), len(content)) + data
+        out.write(piece)
+        digest.update(piece)
+        sha256 = hashlib.sha256(content).digest()
+        entries.append(Entry(path, offset, len(piece), method, crc, len(data), len(content), PLAIN, sha256))
+        offset += len(piece)
+    return Compiled(
+        compiler=".".join(map(str, interpreter.version)),
+        data_sha256=digest.hexdigest(),
+        data_bytes=offset,
+        entries=tuple(entries),
+        failed=tuple(source for source, content in done.items() if not content),
+    )
