@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-import msgspec
-
 from lamina.audit.check import check
 from lamina.audit.layers import artefact_of
 from lamina.audit.metadata import check_metadata

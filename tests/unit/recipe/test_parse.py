@@ -551,11 +551,6 @@ def test_targets_that_do_not_exist_are_explained_where_they_stand(lines: str, ke
         ),
         (
             "",
-            '[bytecode]\nmode = "sourceless"',
-            'bytecode.mode: bytecode in the artefact is not built yet; "off" is what this version does',
-        ),
-        (
-            "",
             '[emit]\ncompression = "small"',
             'emit.compression: compressing again is not built yet; "copy" is what this version does',
         ),
@@ -702,7 +697,7 @@ rules = ["docs", 1]
 [budget]
 warn = "221 megs"
 [bytecode]
-mode = "all"
+mode = "some"
 """
     assert [line.split(": ")[0] for line in mistakes(source)] == [
         "nmae",

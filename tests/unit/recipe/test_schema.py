@@ -108,7 +108,7 @@ def test_the_projects_recipes_fit_the_schema_and_name_it(path: Path) -> None:
         ({"target": [{"python": "cp311", "platform": "a", "architecture": "b"}]}, "$.target[0]"),
         ({"prune": {"rules": ["test"]}}, "$.prune.rules[0]"),
         ({"prune": {"keep": ["a", "a"]}}, "$.prune.keep"),
-        ({"bytecode": {"mode": "all"}}, "$.bytecode.mode"),
+        ({"bytecode": {"mode": "some"}}, "$.bytecode.mode"),
         ({"artefacts": ["picture"]}, "$.artefacts[0]"),
         ({"index": [{"name": "a", "url": "https://index.example.org", "packages": []}]}, "$.index[0].packages"),
         ({"accept": [{"code": "odd", "path": "a", "reason": "b"}]}, "$.accept[0].code"),
