@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -53,8 +53,6 @@ def ensure(
     wanted: Sequence[Wanted],
     python: tuple[int, int],
     find: Callable[[], Interpreter],
-    *,
-    in_place: bool,
     progress: Progress,
 ) -> list[Compiled]:
     """The bytecode of each part, compiled where it is missing; ``find`` is asked for an interpreter only then.
@@ -63,14 +61,52 @@ def ensure(
         MissingToolError: something has to be compiled and there is no interpreter for it.
         IntegrityError: a part is not what its index says.
     """
-    keys = [compiled_key(one.part, python, in_place=in_place) for one in wanted]
+    keys = [compiled_key(one.part, python, in_place=False) for one in wanted]
     known = {key: found for key in keys if (found := load(store, key)) is not None}
     missing = {key: one for key, one in zip(keys, wanted, strict=True) if key not in known}
     if missing:
         interpreter = find()
         progress.stage(f"compiling {sum(len(_sources(one.about)) for one in missing.values()):,} modules")
-        known |= _compile(store, missing, python, interpreter, in_place=in_place, progress=progress)
+        known |= _compile(store, missing, python, interpreter, progress)
     return [known[key] for key in keys]
+
+
+def ensure_in_place(
+    store: Store, wanted: Sequence[Wanted], python: tuple[int, int], cached: Sequence[Compiled]
+) -> list[Compiled]:
+    """The same bytecode under the paths in place of the sources; ``cached`` is that of each part."""
+    found = []
+    for one, beside in zip(wanted, cached, strict=True):
+        key = compiled_key(one.part, python, in_place=True)
+        made = load(store, key)
+        if made is None:
+            source = data_path(store, compiled_key(one.part, python, in_place=False)).read_bytes()
+            paths = {
+                bytecode_path(entry.path, python, in_place=False): bytecode_path(entry.path, python, in_place=True)
+                for entry in _sources(one.about)
+            }
+            with store.exclusive(key):
+                with store.create(data_path(store, key)) as unfinished, unfinished.open("wb") as out:
+                    made = _moved(beside, paths, source, out)
+                store.save(store.path("parts", key, ".index"), msgspec.msgpack.encode(made))
+        found.append(made)
+    return found
+
+
+def _moved(beside: Compiled, paths: Mapping[str, str], source: bytes, out: IO[bytes]) -> Compiled:
+    """The entries under other paths, in the order of those; their compressed bytes are copied."""
+    digest = hashlib.sha256()
+    entries = []
+    offset = 0
+    for entry in sorted(beside.entries, key=lambda entry: paths[entry.path].encode()):
+        path, end = paths[entry.path], entry.offset + entry.length
+        piece = local_header(path, entry.method, entry.crc, entry.compressed, entry.size)
+        piece += source[end - entry.compressed : end]
+        out.write(piece)
+        digest.update(piece)
+        entries.append(msgspec.structs.replace(entry, path=path, offset=offset, length=len(piece)))
+        offset += len(piece)
+    return msgspec.structs.replace(beside, data_sha256=digest.hexdigest(), data_bytes=offset, entries=tuple(entries))
 
 
 def _sources(index: Index) -> list[Entry]:
@@ -86,8 +122,6 @@ def _compile(
     missing: dict[str, Wanted],
     python: tuple[int, int],
     interpreter: Interpreter,
-    *,
-    in_place: bool,
     progress: Progress,
 ) -> dict[str, Compiled]:
     """Compile all of these parts together, so that no core waits for the largest file of one; then put each away."""
@@ -108,7 +142,7 @@ def _compile(
         at += count
         with store.exclusive(key):
             with store.create(data_path(store, key)) as beside, beside.open("wb") as out:
-                made[key] = _write(done, python, interpreter, out, in_place=in_place)
+                made[key] = _write(done, python, interpreter, out)
             store.save(store.path("parts", key, ".index"), msgspec.msgpack.encode(made[key]))
     return made
 
@@ -128,18 +162,16 @@ def _content(path: Path, entry: Entry) -> bytes:
     return content
 
 
-def _write(
-    done: dict[str, bytes], python: tuple[int, int], interpreter: Interpreter, out: IO[bytes], *, in_place: bool
-) -> Compiled:
+def _write(done: dict[str, bytes], python: tuple[int, int], interpreter: Interpreter, out: IO[bytes]) -> Compiled:
     """The data of a compiled part, entries in the order of their paths, and its index."""
     digest = hashlib.sha256()
     entries: list[Entry] = []
     offset = 0
-    for source in sorted(done, key=lambda source: bytecode_path(source, python, in_place=in_place).encode()):
+    for source in sorted(done, key=lambda source: bytecode_path(source, python, in_place=False).encode()):
         content = done[source]
         if not content:
             continue
-        path = bytecode_path(source, python, in_place=in_place)
+        path = bytecode_path(source, python, in_place=False)
         crc = zlib.crc32(content)
         packed = libdeflate(content)
         method, data = (DEFLATED, packed) if len(packed) < len(content) else (STORED, content)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from lamina.bytecode.choose import Form, beside_sources, in_place_of_sources
-from lamina.bytecode.library import Wanted, ensure
+from lamina.bytecode.library import Wanted, ensure, ensure_in_place
 from lamina.bytecode.model import Choice, compiled_key
 from lamina.interpreters import Interpreter
 from lamina.part.model import Entry, Facts, Index
@@ -40,21 +40,11 @@ def choice(
     Raises:
         MissingToolError: something has to be compiled, and there is no interpreter for it.
     """
-    cached = _form(parts, keys, python, means, in_place=False)
+    wanted = [Wanted(key, index) for key, (index, _) in zip(keys, parts, strict=True)]
+    made = ensure(means.store, wanted, python, means.find, means.progress)
+    cached = Form([compiled_key(key, python, in_place=False) for key in keys], made)
     if mode == "sourceless":
-        placed = _form(parts, keys, python, means, in_place=True)
+        moved = ensure_in_place(means.store, wanted, python, made)
+        placed = Form([compiled_key(key, python, in_place=True) for key in keys], moved)
         return in_place_of_sources(shipping, parts, python, cached, placed)
     return beside_sources(shipping, parts, python, cached, imports=imports, room=room if mode == "fit" else None)
-
-
-def _form(
-    parts: Sequence[tuple[Index, Facts]],
-    keys: Sequence[str],
-    python: tuple[int, int],
-    means: Means,
-    *,
-    in_place: bool,
-) -> Form:
-    wanted = [Wanted(key, index) for key, (index, _) in zip(keys, parts, strict=True)]
-    made = ensure(means.store, wanted, python, means.find, in_place=in_place, progress=means.progress)
-    return Form([compiled_key(key, python, in_place=in_place) for key in keys], made)

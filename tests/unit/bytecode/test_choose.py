@@ -142,7 +142,7 @@ def test_sourceless_keeps_the_sources_of_a_package_that_asks_for_them(text: str,
     told = f"sourceless: demo/a.py {reason}"
     assert made.sources == (
         (
-            Decision("python/demo/__init__.py", SIZE, "bytecode", False, told),
-            Decision("python/demo/a.py", SIZE, "bytecode", False, told),
+            Decision("python/demo/__init__.py", SIZE, "bytecode", dropped=False, reason=told),
+            Decision("python/demo/a.py", SIZE, "bytecode", dropped=False, reason=told),
         ),
     )
