@@ -25,7 +25,7 @@ from lamina.pipeline import Built, build
 from lamina.planner import Planner
 from lamina.progress import SILENT, Progress
 from lamina.project import Order, Project
-from lamina.recipe import Accept, Budget, Function, Omit, Overlay, Prune, Recipe, Source, TargetSpec
+from lamina.recipe import Accept, Budget, Bytecode, Function, Omit, Overlay, Prune, Recipe, Source, TargetSpec
 from lamina.runtimes import quotas
 from lamina.store import Store
 from lamina.taken import keep, place
@@ -77,6 +77,7 @@ class Bench:
         return {wheel.sha256: self.wheels[wheel] for wheel in wheels}
 
     def order(self, taken: tuple[LockedFile, ...] = (), **keys: Any) -> Order:  # noqa: ANN401 - the recipe's
+        keys = {"bytecode": Bytecode("off"), **keys}  # no unit test runs another interpreter
         recipe = Recipe("demo", ("alpha",), (TargetSpec("cp311", "manylinux2014_x86_64"),), **keys)
         lock = Lock(TARGET.name, "hand", inputs_digest(recipe, TARGET), tuple(self.wheels), "demo", taken=taken)
         lock = msgspec.structs.replace(lock, image=f"sha256:{'0' * 64}" if taken else "")

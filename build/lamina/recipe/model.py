@@ -114,7 +114,7 @@ class Bytecode(_Table, frozen=True):
     mode: Annotated[
         Literal["off", "fit", "all", "sourceless"],
         _says("off: none; fit: as much as the budget holds; all; sourceless: in place of the sources."),
-    ] = "off"
+    ] = "fit"
 
 
 class Emit(_Table, frozen=True):

@@ -55,7 +55,7 @@ architecture = "x86_64"
 #trim = true                          # drop what no loader maps: symbol tables, debug information
 
 [bytecode]
-#mode = "off"                         # off, fit, all, sourceless
+#mode = "fit"                         # off, fit, all, sourceless
 
 [emit]
 #compression = "copy"                 # not built yet: small

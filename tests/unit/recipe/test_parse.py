@@ -61,7 +61,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert made.prune.metadata == "minimal"
     assert (made.prune.keep, made.prune.drop, made.prune.untraced) == ((), (), ())
     assert made.native.trim is True
-    assert made.bytecode.mode == "off"
+    assert made.bytecode.mode == "fit"
     assert (made.emit.compression, made.emit.dedupe) == ("copy", False)
     assert made.budget == Budget(unzipped=QUOTA, warn=220 * MIB, stack=())
     assert (made.proof.imports, made.proof.script, made.proof.s3) == ((), None, {})
