@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -110,7 +111,8 @@ def client(
     return IndexClient(from_environment(env, links), offline=offline, store=store)
 
 
-def got(url: str, **headers: str) -> bytes:
+def got(server: IndexServer, url: str, **headers: str) -> bytes:
+    headers = {"Authorization": server.stated.decode(), **headers}
     request = urllib.request.Request(url, headers=headers)  # noqa: S310 - of this machine
     with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
         return bytes(answer.read())
@@ -118,8 +120,11 @@ def got(url: str, **headers: str) -> bytes:
 
 def pip(server: IndexServer, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-I", "-m", "pip", "--isolated", "--no-cache-dir", "--disable-pip-version-check"]
-    command += ["--retries", "0", *arguments, "--index-url", server.url]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    command += ["--retries", "0", "--no-input", *arguments, "--index-url", server.url]
+    netrc = folder / "netrc"
+    netrc.write_bytes(server.netrc)
+    env = {**os.environ, "NETRC": str(netrc)}
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_pip_downloads_from_an_index_with_a_password_without_knowing_it(private: Site, tmp_path: Path) -> None:
@@ -131,7 +136,7 @@ def test_pip_downloads_from_an_index_with_a_password_without_knowing_it(private:
             "dep-1.0-py3-none-any.whl",
         ]
         assert "/files/dep-1.0-py3-none-any.whl.metadata" in private.seen
-        assert PASSWORD not in done.stdout + done.stderr + got(server.url + "dep/").decode()
+        assert PASSWORD not in done.stdout + done.stderr + got(server, server.url + "dep/").decode()
         assert server.failure is None
         done = pip(server, tmp_path, "index", "versions", "dep")
         assert "Available versions: 2.0, 1.0" in done.stdout
@@ -141,26 +146,26 @@ def test_pip_downloads_from_an_index_with_a_password_without_knowing_it(private:
 
 def test_pages_lead_back_to_the_server_in_both_forms(private: Site) -> None:
     with client(private) as asked, IndexServer(asked) as server:
-        html = got(server.url + "dep/").decode()
-        told = json.loads(got(server.url + "dep/", Accept=JSON))
+        html = got(server, server.url + "dep/").decode()
+        told = json.loads(got(server, server.url + "dep/", Accept=JSON))
         wheel, source = told["files"]
         assert [file["filename"] for file in told["files"]] == ["dep-1.0-py3-none-any.whl", "dep-2.0.tar.gz"]
         assert wheel["hashes"] == {"sha256": hashlib.sha256(private.files[wheel["filename"]]).hexdigest()}
         assert (wheel["requires-python"], wheel["core-metadata"], "core-metadata" in source) == (">=3.5", True, False)
         for file in told["files"]:
             assert f'href="{file["url"]}#sha256={file["hashes"]["sha256"]}"' in html
-            assert got(f"http://127.0.0.1:{server.port}{file['url']}") == private.files[file["filename"]]
+            assert got(server, f"http://127.0.0.1:{server.port}{file['url']}") == private.files[file["filename"]]
         assert private.root not in html
 
 
 def test_hashes_are_told_as_pip_tools_asks_for_them(private: Site) -> None:
     with client(private) as asked, IndexServer(asked) as server:
-        told = json.loads(got(server.url.replace("/simple/", "/dep/json")))["releases"]
+        told = json.loads(got(server, server.url.replace("/simple/", "/dep/json")))["releases"]
         assert [(one["packagetype"], one["digests"]["sha256"]) for one in (*told["1.0"], *told["2.0"])] == [
             (kind, hashlib.sha256(private.files[file]).hexdigest())
             for kind, file in (("bdist_wheel", "dep-1.0-py3-none-any.whl"), ("sdist", "dep-2.0.tar.gz"))
         ]
-        assert got(told["2.0"][0]["url"]) == private.files["dep-2.0.tar.gz"]
+        assert got(server, told["2.0"][0]["url"]) == private.files["dep-2.0.tar.gz"]
 
 
 def test_what_no_page_lists_cannot_be_had(private: Site, forge: Callable[..., Path]) -> None:
@@ -169,17 +174,18 @@ def test_what_no_page_lists_cannot_be_had(private: Site, forge: Callable[..., Pa
     secret.write_text("secret")
     with client(private, links=(str(path.parent),)) as asked, IndexServer(asked) as server:
         files = server.url.removesuffix("simple/") + "files/"
-        assert got(f"{files}near/{path.name}") == path.read_bytes()
+        assert got(server, f"{files}near/{path.name}") == path.read_bytes()
         inside = ("files/near/secret.txt", "files/near/..%2Fsecret.txt", "files/near/%2Fetc%2Fpasswd", "simple/Near/")
         for place in (*inside, "simple/", "files/near/../../etc/passwd", "pypi/near/json", ""):
             with pytest.raises(urllib.error.HTTPError) as refused:
-                got(server.url.removesuffix("simple/") + place)
+                got(server, server.url.removesuffix("simple/") + place)
             assert refused.value.code == 404
             refused.value.close()
-        with pytest.raises(urllib.error.HTTPError) as refused:  # who does not know the word in the URL gets nothing
-            got(f"http://127.0.0.1:{server.port}/simple/near/")
-        assert refused.value.code == 404
-        refused.value.close()
+        for stated in ("", "Basic bGFtaW5hOg==", "Basic \xe4"):  # who does not know the password gets nothing
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                got(server, f"{files}near/{path.name}", Authorization=stated)
+            assert refused.value.code == 401
+            refused.value.close()
 
 
 def test_errors_are_told_and_remembered(private: Site, tmp_path: Path) -> None:
@@ -193,7 +199,7 @@ def test_errors_are_told_and_remembered(private: Site, tmp_path: Path) -> None:
     private.refusing = "/simple/app"
     with client(private) as asked, IndexServer(asked) as server:
         with pytest.raises(urllib.error.HTTPError) as refused:
-            got(server.url + "app/")
+            got(server, server.url + "app/")
         assert (refused.value.code, refused.value.read().decode()) == (502, str(server.failure))
         refused.value.close()
 
@@ -201,15 +207,15 @@ def test_errors_are_told_and_remembered(private: Site, tmp_path: Path) -> None:
 def test_offline_answers_come_from_the_store(private: Site, tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     with client(private, store) as asked, IndexServer(asked, store) as server:
-        page = got(server.url + "dep/")
-        metadata = got(server.url.replace("/simple/", "/files/") + "dep/dep-1.0-py3-none-any.whl.metadata")
+        page = got(server, server.url + "dep/")
+        metadata = got(server, server.url.replace("/simple/", "/files/") + "dep/dep-1.0-py3-none-any.whl.metadata")
     private.seen.clear()
     with client(private, store, offline=True) as asked, IndexServer(asked, store) as server:
         files = server.url.replace("/simple/", "/files/")
-        assert len(got(server.url + "dep/")) == len(page)
-        assert got(files + "dep/dep-1.0-py3-none-any.whl.metadata") == metadata
+        assert len(got(server, server.url + "dep/")) == len(page)
+        assert got(server, files + "dep/dep-1.0-py3-none-any.whl.metadata") == metadata
         with pytest.raises(urllib.error.HTTPError) as refused:
-            got(files + "dep/dep-1.0-py3-none-any.whl")
+            got(server, files + "dep/dep-1.0-py3-none-any.whl")
         refused.value.close()
         assert str(server.failure) == "offline, and dep-1.0-py3-none-any.whl is not in the store"
     assert private.seen == []
@@ -219,4 +225,4 @@ def test_nothing_listens_after_the_end(private: Site) -> None:
     with client(private) as asked, IndexServer(asked) as server:
         pass
     with pytest.raises(urllib.error.URLError):
-        got(server.url + "dep/")
+        got(server, server.url + "dep/")

@@ -7,6 +7,7 @@ come through the client's transport, with its credentials, authorities and proxi
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import re
@@ -14,6 +15,7 @@ import secrets
 import shutil
 import socketserver
 import threading
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, BinaryIO, ClassVar, Self
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 
 _HTML, _JSON = "text/html; charset=utf-8", "application/vnd.pypi.simple.v1+json"
 _FILE = "application/octet-stream"
+#: Where the files of all pages stand.
+_FILES = "/files"
+_USER = "lamina"
 _METADATA = ".metadata"
 _RANGE = re.compile(r"bytes=[0-9]{0,15}-[0-9]{0,15}")
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -53,15 +58,18 @@ _PASSED = ("Content-Range", "Accept-Ranges")
 class IndexServer:
     """Serves ``client`` at :attr:`url` until it is closed. To be used as a context.
 
-    Who does not know the URL, which holds a random word, gets nothing. ``failure`` is the first error of the client;
-    to whoever asked it was an answer 502. With a ``store``, wheels in it are taken from there, and metadata is kept
-    there, so that the client's ``offline`` can be honoured.
+    Who does not state the random password, which ``netrc`` holds as a file of that name has it, gets nothing. It is not
+    in the URL: pip hands its index to its children as an argument, and any user of a machine can read those.
+    ``failure`` is the first error of the client; to whoever asked it was an answer 502. With a ``store``, wheels in it
+    are taken from there, and metadata is kept there, so that the client's ``offline`` can be honoured.
     """
 
     def __init__(self, client: IndexClient, store: Store | None = None) -> None:
         self._client = client
         self._store = store
-        self._root = f"/{secrets.token_urlsafe(12)}"
+        password = secrets.token_urlsafe(24)
+        self.netrc = f"machine 127.0.0.1 login {_USER} password {password}\n".encode()
+        self.stated = b"Basic " + base64.b64encode(f"{_USER}:{password}".encode())
         self.failure: LaminaError | None = None
         outer = self
 
@@ -70,7 +78,7 @@ class IndexServer:
 
         self._server = _Server(("127.0.0.1", 0), Handler)
         self.port = int(self._server.server_address[1])
-        self.url = f"http://127.0.0.1:{self.port}{self._root}/simple/"
+        self.url = f"http://127.0.0.1:{self.port}/simple/"
         loop = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         loop.start()
 
@@ -94,10 +102,9 @@ class IndexServer:
         project = self._client.project(name)
         if not project.found:
             return None
-        root = f"{self._root}/files"
         if _JSON in accept:
-            return _JSON, as_json(project, root)
-        return _HTML, as_html(project, root)
+            return _JSON, as_json(project, _FILES)
+        return _HTML, as_html(project, _FILES)
 
     def digests(self, name: str) -> bytes:
         """The hashes of a project's files as pip-tools asks for them, by version; files without are left out.
@@ -112,7 +119,7 @@ class IndexServer:
         releases: dict[str, list[dict[str, object]]] = {}
         for file in (*project.wheels, *project.archives):
             if file.sha256 is not None:
-                url = f"http://127.0.0.1:{self.port}{href(project, file, f'{self._root}/files')}"
+                url = f"http://127.0.0.1:{self.port}{href(project, file, _FILES)}"
                 kind = "bdist_wheel" if file.filename.endswith(".whl") else "sdist"
                 stated: dict[str, object] = {"url": url, "packagetype": kind, "digests": {"sha256": file.sha256}}
                 releases.setdefault(file.version, []).append(stated)
@@ -217,12 +224,18 @@ class _Handler(BaseHTTPRequestHandler):
     server_of: ClassVar[IndexServer]
 
     def do_GET(self) -> None:
-        root, _, rest = urlsplit(self.path).path[1:].partition("/")
+        if secrets.compare_digest(self.headers.get("Authorization", "").encode(), self.server_of.stated):
+            self._answer()
+        else:
+            self._reply(401, "text/plain", b"nothing is served without the password\n")
+
+    do_HEAD = do_GET  # noqa: N815 - the name that http.server looks for
+
+    def _answer(self) -> None:
         of = self.server_of
-        steps = [unquote(step) for step in rest.strip("/").split("/")]
+        steps = [unquote(step) for step in urlsplit(self.path).path.strip("/").split("/")]
         name = steps[0 if steps[1:] == ["json"] else 1] if len(steps) > 1 else ""
-        known = secrets.compare_digest(f"/{root}".encode(), urlsplit(of.url).path.removesuffix("/simple/").encode())
-        if not known or not _NAME.fullmatch(name):
+        if not _NAME.fullmatch(name):
             return self._reply(404, "text/plain", b"nothing is served here\n")
         try:
             if steps == [name, "json"]:
@@ -235,8 +248,6 @@ class _Handler(BaseHTTPRequestHandler):
             return self._reply(404, "text/plain", b"nothing is served here\n")
         except (LaminaError, Interrupted) as error:
             return self._reply(502, "text/plain; charset=utf-8", of.failed(error).encode())
-
-    do_HEAD = do_GET  # noqa: N815 - the name that http.server looks for
 
     def _file(self, name: str, filename: str) -> None:
         of = self.server_of
@@ -275,6 +286,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _reply(self, status: int, kind: str, body: bytes) -> None:
         self.send_response(status)
+        if status == HTTPStatus.UNAUTHORIZED:
+            self.send_header("WWW-Authenticate", 'Basic realm="lamina"')
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -204,6 +204,7 @@ class Inside:
         room.put("/", [_file(f"wheels/{one.filename}", places[one.sha256]) for one in lock.wheels])
         client = self._held.enter_context(IndexClient(indexes, offline=self.offline, store=self.store))
         self._server = self._held.enter_context(IndexServer(client, self.store))
+        room.put("/", [held(f"{_ROOT[1:]}/netrc", self._server.netrc, 0o600)])
         self._ports = () if self._is_near(room, self._server.port) else (self._server.port,)
         return room
 
@@ -243,6 +244,7 @@ _HINT = (
 
 _ENVIRONMENT = {
     "PIP_CONFIG_FILE": "/dev/null",
+    "NETRC": f"{_ROOT}/netrc",
     "PYTHONPYCACHEPREFIX": f"{_ROOT}/cache",  # bytecode of the tools saves time, and none gets among the sources
     "PYTHONHASHSEED": "0",
     "SOURCE_DATE_EPOCH": str(DATE),

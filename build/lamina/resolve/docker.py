@@ -106,7 +106,7 @@ class Docker:
         outcome = self._room.python(
             "-I",
             f"/tmp/{_FOLDER}/compile.py",  # noqa: S108 - of a container of its own
-            environment={"PIP_CONFIG_FILE": "/dev/null", "PIP_NO_INPUT": "1"},
+            environment={"PIP_CONFIG_FILE": "/dev/null", "PIP_NO_INPUT": "1", "NETRC": f"/tmp/{_FOLDER}/netrc"},  # noqa: S108
             stdin=json.dumps(order).encode(),
             ports=(self._server.port,),
             seconds=_TIMEOUT,
@@ -200,6 +200,7 @@ def opened(
         hint = f"{error.hint}\nWithout an engine, uv resolves on this machine: lamina lock --builder uv {recipe.name}"
         raise MissingToolError(error.message, hint=hint.strip()) from error
     with room, IndexServer(client, store) as server:
+        files["netrc"] = server.netrc
         room.put("/tmp", [held(f"{_FOLDER}/{name}", content) for name, content in files.items()])  # noqa: S108
         progress.stage(f"resolving inside {room.image.reference}, {room.about.system}")
         yield Docker(room, target, server, lock)
