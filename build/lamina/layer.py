@@ -8,6 +8,7 @@ import hashlib
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from itertools import chain
 from typing import NamedTuple
 
 from lamina.findings import Finding, make
@@ -21,13 +22,13 @@ _ROOT = "python/"
 class Layer(NamedTuple):
     """What ships: for each part its entries, in order; and the generated files, sorted by path.
 
-    ``bytecode`` is what ships of compiled parts: the name of each in the store, and its entries.
+    ``bytecode`` is for each part what ships of it compiled: names in the store, and entries.
     """
 
     picks: tuple[tuple[Entry, ...], ...]
     generated: tuple[Generated, ...]
     findings: tuple[Finding, ...]
-    bytecode: tuple[tuple[str, tuple[Entry, ...]], ...] = ()
+    bytecode: tuple[tuple[tuple[str, tuple[Entry, ...]], ...], ...] = ()
 
     @property
     def unzipped_bytes(self) -> int:
@@ -43,7 +44,7 @@ class Layer(NamedTuple):
 
     def pieces(self, keys: Sequence[str]) -> list[tuple[str, tuple[Entry, ...]]]:
         """All that is copied: the name in the store and the entries. ``keys`` are the parts' names; may be unknown."""
-        return [*zip(keys or [""] * len(self.picks), self.picks, strict=True), *self.bytecode]
+        return [*zip(keys or [""] * len(self.picks), self.picks, strict=True), *chain.from_iterable(self.bytecode)]
 
 
 def assemble(
@@ -72,11 +73,10 @@ def assemble(
         picks.append(tuple(smaller.get(entry.path, entry) for entry in kept))
     placed_picks = [merge.add(index.wheel, pick) for (index, _), pick in zip(parts, picks, strict=True)]
     compiled = bytecode or [()] * len(parts)
-    added = [
-        (key, merge.add(index.wheel, entries))
+    added = tuple(
+        tuple((key, merge.add(index.wheel, entries)) for key, entries in forms)
         for (index, _), forms in zip(parts, compiled, strict=True)
-        for key, entries in forms
-    ]
+    )
     placed = []
     for (index, facts), own, forms in zip(parts, picks, compiled, strict=True):
         pick = (*own, *(entry for _, entries in forms for entry in entries))
@@ -87,7 +87,7 @@ def assemble(
             placed += [record for record in _record(index, ships, commands) if merge.add_generated(record)]
     placed += [file for file in (*overlay, notices) if merge.add_generated(file)]
     placed.sort(key=lambda file: file.path.encode())
-    return Layer(tuple(placed_picks), tuple(placed), tuple(merge.findings.values()), tuple(added))
+    return Layer(tuple(placed_picks), tuple(placed), tuple(merge.findings.values()), added)
 
 
 class _Merge:
@@ -204,13 +204,12 @@ def shipped_by_package(parts: Sequence[tuple[Index, Facts]], layer: Layer) -> Ma
     for file in layer.generated:
         by_owner[file.owner] = by_owner.get(file.owner, 0) + len(file.content)
     sizes = {}
-    each = len(layer.bytecode) // len(parts) if parts else 0
-    for number, ((index, _), pick) in enumerate(zip(parts, layer.picks, strict=True)):
+    forms = layer.bytecode or [()] * len(parts)
+    for (index, _), pick, own in zip(parts, layer.picks, forms, strict=True):
         shipped = sum(entry.size for entry in pick)
         whole = {entry.path: entry.size for entry in index.entries}
         trimmed = sum(whole[entry.path] - entry.size for entry in pick)
         pruned = sum(whole.values()) - shipped - trimmed
-        forms = layer.bytecode[number * each : (number + 1) * each]
-        compiled = sum(entry.size for _, entries in forms for entry in entries)
+        compiled = sum(entry.size for _, entries in own for entry in entries)
         sizes[index.name] = Sizes(shipped + compiled + by_owner.get(index.wheel, 0), pruned, trimmed, compiled)
     return sizes

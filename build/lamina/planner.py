@@ -21,7 +21,7 @@ from lamina import taken
 from lamina.audit.model import Artefact
 from lamina.bytecode.model import FORMAT as COMPILED
 from lamina.bytecode.model import SUFFIXES as COMPILED_SUFFIXES
-from lamina.bytecode.model import Choice, compiled_key
+from lamina.bytecode.model import Choice
 from lamina.emit import zip as zips
 from lamina.errors import IntegrityError, MissingToolError
 from lamina.findings import Finding
@@ -116,7 +116,8 @@ class Planner:
             return None
         path = self.store.path("plans", self.key)
         used = [path, *(self.store.path("plans", self.key, suffix) for suffix in (".decisions", ".bytecode"))]
-        used += [self.store.path("parts", key, suffix) for key in self._compiled_keys() for suffix in COMPILED_SUFFIXES]
+        compiled = {piece.key for piece in plan.blueprint.pieces}.difference(self.keys)
+        used += [self.store.path("parts", key, suffix) for key in compiled for suffix in COMPILED_SUFFIXES]
         used += [self.store.path("parts", key, suffix) for key in self.keys for suffix in SUFFIXES]
         used += [self.store.path("wheels", wheel.sha256, ".whl") for wheel in self.wheels]
         used += taken.used(self.order, self.store)
@@ -137,14 +138,6 @@ class Planner:
             self.key = self._bare
             return plan
         return None
-
-    def _compiled_keys(self) -> list[str]:
-        """The names of the bytecode that the plan may hold."""
-        if self._mode == "off":
-            return []
-        python = self.order.target.runtime.python
-        forms = (False, True) if self._mode == "sourceless" else (False,)
-        return [compiled_key(key, python, in_place=form) for key in self.keys for form in forms]
 
     def make(self) -> Plan:
         """Parts, decisions, layer, plan. Its digest is not known before it is written."""

@@ -140,7 +140,7 @@ def test_explain_names_rule_and_reason(demo: Lamina) -> None:
 )
 def test_usage_errors(demo: Lamina, arguments: list[str], code: int, message: str) -> None:
     done = demo(*arguments, *([] if arguments[0] in {"bogus", "recipe"} else ["--offline"]))
-    stages = ("making", "deciding", "fetching", "writing", "resolving")
+    stages = ("making", "deciding", "compiling", "fetching", "writing", "resolving")
     printed = [line for line in done.stderr.splitlines(keepends=True) if not line.startswith(stages)]
     assert (done.returncode, "".join(printed)) == (code, message)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from lamina.bytecode.model import Choice, Compiled, Pick, bytecode_path
@@ -18,19 +19,24 @@ _ROW_BYTES = 64
 _UNLIKELY = frozenset({"tests", "test", "testing", "_testing", "conftest.py", "setup.py", "__main__.py", "_vendor"})
 
 
-class Form(NamedTuple):
-    """The compiled parts in one form, in the order of the parts, with their names in the store."""
+class Piece(NamedTuple):
+    """Some compiled sources of a part, and their name in the store."""
 
-    keys: Sequence[str]
-    compiled: Sequence[Compiled]
+    key: str
+    compiled: Compiled
+
+
+#: The compiled parts in one form, in the order of the parts.
+Form = Sequence[Sequence[Piece]]
 
 
 class Module(NamedTuple):
-    """A source that ships, and its bytecode: the part's number, the entry there, and what both are called."""
+    """A source that ships, and its bytecode: the part's number, the source's path, the entry and in which piece."""
 
     part: int
     source: str
     entry: Entry
+    key: str
 
 
 def beside_sources(
@@ -51,7 +57,7 @@ def beside_sources(
     modules = [*_modules(shipping, python, cached)]
     if room is not None:
         modules = _ordered(modules, parts, imports)
-    taken: list[list[Entry]] = [[] for _ in parts]
+    taken: dict[str, list[Entry]] = defaultdict(list)
     left: list[Entry] = []
     for module in modules:
         cost = module.entry.size + len(module.entry.path) + _ROW_BYTES
@@ -60,9 +66,9 @@ def beside_sources(
             continue
         if room is not None:
             room -= cost
-        taken[module.part].append(module.entry)
+        taken[module.key].append(module.entry)
     return Choice(
-        picks=tuple((Pick(key, _in_order(entries)),) for key, entries in zip(cached.keys, taken, strict=True)),
+        picks=tuple(tuple(_picked(pieces, taken)) for pieces in cached),
         compiler=_compiler(cached),
         left=len(left),
         left_bytes=sum(entry.size for entry in left),
@@ -81,51 +87,53 @@ def in_place_of_sources(
     picks = []
     sources = []
     reasons = kept_sources(parts, shipping)
-    beside = {(module.part, module.source): module.entry for module in _modules(shipping, python, cached)}
+    beside = {(module.part, module.source): (module.key, module.entry) for module in _modules(shipping, python, cached)}
     instead = {
-        (part, entry.path.removesuffix("c")): entry
-        for part, compiled in enumerate(placed.compiled)
-        for entry in compiled.entries
+        (part, entry.path.removesuffix("c")): (piece.key, entry)
+        for part, pieces in enumerate(placed)
+        for piece in pieces
+        for entry in piece.compiled.entries
     }
     for number, entries in enumerate(shipping):
-        here, there, said = [], [], []
+        taken: dict[str, list[Entry]] = defaultdict(list)
+        said = []
         for entry in entries:
             at = (number, entry.path)
             if at not in beside:
                 continue
             reason = reasons.get(number, "")
-            if reason:
-                here.append(beside[at])
-            else:
-                there.append(instead[at])
+            key, compiled = beside[at] if reason else instead[at]
+            taken[key].append(compiled)
             told = f"sourceless: {reason}" if reason else "sourceless: its bytecode stands in its place"
             said.append(Decision(entry.path, entry.size, "bytecode", not reason, told))
-        picks.append((Pick(cached.keys[number], _in_order(here)), Pick(placed.keys[number], _in_order(there))))
+        picks.append((*_picked(cached[number], taken), *_picked(placed[number], taken)))
         sources.append(tuple(said))
     return Choice(tuple(picks), _compiler(cached), failed=_failed(shipping, cached), sources=tuple(sources))
 
 
 def _modules(shipping: Sequence[Sequence[Entry]], python: tuple[int, int], form: Form) -> Iterator[Module]:
-    for number, (entries, compiled) in enumerate(zip(shipping, form.compiled, strict=True)):
-        there = {entry.path: entry for entry in compiled.entries}
+    for number, (entries, pieces) in enumerate(zip(shipping, form, strict=True)):
+        there = {entry.path: (entry, piece.key) for piece in pieces for entry in piece.compiled.entries}
         for entry in entries:
             if entry.path.endswith(".py"):
                 found = there.get(bytecode_path(entry.path, python, in_place=False))
                 if found is not None:
-                    yield Module(number, entry.path, found)
+                    yield Module(number, entry.path, *found)
 
 
-def _in_order(entries: Iterable[Entry]) -> tuple[Entry, ...]:
-    return tuple(sorted(entries, key=lambda entry: entry.offset))
+def _picked(pieces: Sequence[Piece], taken: Mapping[str, Sequence[Entry]]) -> Iterator[Pick]:
+    """What is taken of each piece, in the order of its data."""
+    for piece in pieces:
+        yield Pick(piece.key, tuple(sorted(taken.get(piece.key, ()), key=lambda entry: entry.offset)))
 
 
 def _compiler(form: Form) -> str:
-    return ", ".join(sorted({compiled.compiler for compiled in form.compiled if compiled.entries}))
+    return ", ".join(sorted({piece.compiled.compiler for pieces in form for piece in pieces if piece.compiled.entries}))
 
 
 def _failed(shipping: Sequence[Sequence[Entry]], form: Form) -> tuple[str, ...]:
     there = {entry.path for entries in shipping for entry in entries}
-    return tuple(path for compiled in form.compiled for path in compiled.failed if path in there)
+    return tuple(path for pieces in form for piece in pieces for path in piece.compiled.failed if path in there)
 
 
 def _ordered(modules: Sequence[Module], parts: Sequence[tuple[Index, Facts]], imports: Sequence[str]) -> list[Module]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -21,18 +21,51 @@ from lamina.part.compress import libdeflate
 from lamina.part.library import data_path
 from lamina.part.model import PLAIN, Entry, Index
 from lamina.progress import Progress
+from lamina.prune.rules import propose
 from lamina.store import Store
 from lamina.zipformat import DEFLATED, STORED, local_header
 
+_ROOT = "python/"
 #: A larger source is generated data; reading its bytecode would take longer than it saves.
 _MOST_SOURCE_BYTES = 16 * 1024**2
 
 
+#: What pruning's rules say of sources; a change of these is one of :data:`lamina.bytecode.model.FORMAT`.
+_PROPOSING = ("tests", "docs", "examples", "benchmarks")
+
+
 class Wanted(NamedTuple):
-    """A part to be compiled: its name in the store, and its index."""
+    """What is to be compiled of a part, whose name in the store is ``part``; ``some`` where it is not as usual."""
 
     part: str
-    about: Index
+    sources: tuple[Entry, ...]
+    some: bool = False
+
+    def key(self, python: tuple[int, int], *, in_place: bool) -> str:
+        """The name of its bytecode in the store."""
+        paths = [entry.path for entry in self.sources] if self.some else ()
+        return compiled_key(self.part, python, in_place=in_place, some=paths)
+
+
+def wanted(part: str, about: Index, shipping: Sequence[Entry]) -> Iterator[Wanted]:
+    """What is compiled of a part: all that no rule of pruning would drop, for every layer; else only what ships.
+
+    What rules would drop takes two thirds of the time to compile scikit-learn's wheels, and a few files of it ship.
+    """
+    sources = [entry for entry in about.entries if _is_source(entry)]
+    inside = [entry.path.removeprefix(_ROOT) for entry in sources]
+    proposed = {_ROOT + path for path in propose(inside, _PROPOSING, about.name)}
+    ships = {entry.path for entry in shipping}
+    usual = tuple(entry for entry in sources if entry.path not in proposed)
+    if any(entry.path in ships for entry in usual):
+        yield Wanted(part, usual)
+    others = tuple(entry for entry in sources if entry.path in proposed & ships)
+    if others:
+        yield Wanted(part, others, some=True)
+
+
+def _is_source(entry: Entry) -> bool:
+    return entry.path.startswith(_ROOT) and entry.path.endswith(".py") and entry.size <= _MOST_SOURCE_BYTES
 
 
 def load(store: Store, key: str) -> Compiled | None:
@@ -55,18 +88,18 @@ def ensure(
     find: Callable[[], Interpreter],
     progress: Progress,
 ) -> list[Compiled]:
-    """The bytecode of each part, compiled where it is missing; ``find`` is asked for an interpreter only then.
+    """The bytecode of each, compiled where it is missing; ``find`` is asked for an interpreter only then.
 
     Raises:
         MissingToolError: something has to be compiled and there is no interpreter for it.
         IntegrityError: a part is not what its index says.
     """
-    keys = [compiled_key(one.part, python, in_place=False) for one in wanted]
+    keys = [one.key(python, in_place=False) for one in wanted]
     known = {key: found for key in keys if (found := load(store, key)) is not None}
     missing = {key: one for key, one in zip(keys, wanted, strict=True) if key not in known}
     if missing:
         interpreter = find()
-        progress.stage(f"compiling {sum(len(_sources(one.about)) for one in missing.values()):,} modules")
+        progress.stage(f"compiling {sum(len(one.sources) for one in missing.values()):,} modules")
         known |= _compile(store, missing, python, interpreter, progress)
     return [known[key] for key in keys]
 
@@ -74,16 +107,16 @@ def ensure(
 def ensure_in_place(
     store: Store, wanted: Sequence[Wanted], python: tuple[int, int], cached: Sequence[Compiled]
 ) -> list[Compiled]:
-    """The same bytecode under the paths in place of the sources; ``cached`` is that of each part."""
+    """The same bytecode under the paths in place of the sources; ``cached`` is that of each."""
     found = []
     for one, beside in zip(wanted, cached, strict=True):
-        key = compiled_key(one.part, python, in_place=True)
+        key = one.key(python, in_place=True)
         made = load(store, key)
         if made is None:
-            source = data_path(store, compiled_key(one.part, python, in_place=False)).read_bytes()
+            source = data_path(store, one.key(python, in_place=False)).read_bytes()
             paths = {
                 bytecode_path(entry.path, python, in_place=False): bytecode_path(entry.path, python, in_place=True)
-                for entry in _sources(one.about)
+                for entry in one.sources
             }
             with store.exclusive(key):
                 with store.create(data_path(store, key)) as unfinished, unfinished.open("wb") as out:
@@ -109,14 +142,6 @@ def _moved(beside: Compiled, paths: Mapping[str, str], source: bytes, out: IO[by
     return msgspec.structs.replace(beside, data_sha256=digest.hexdigest(), data_bytes=offset, entries=tuple(entries))
 
 
-def _sources(index: Index) -> list[Entry]:
-    return [
-        entry
-        for entry in index.entries
-        if entry.path.startswith("python/") and entry.path.endswith(".py") and entry.size <= _MOST_SOURCE_BYTES
-    ]
-
-
 def _compile(
     store: Store,
     missing: dict[str, Wanted],
@@ -124,14 +149,13 @@ def _compile(
     interpreter: Interpreter,
     progress: Progress,
 ) -> dict[str, Compiled]:
-    """Compile all of these parts together, so that no core waits for the largest file of one; then put each away."""
+    """Compile all of these together, so that no core waits for the largest file of one; then put each away."""
     magic = facts().pyc_magic["{}.{}".format(*python)].to_bytes(2, "little") + b"\r\n"
     units, counts = [], []
     for one in missing.values():
-        sources = _sources(one.about)
-        counts.append(len(sources))
+        counts.append(len(one.sources))
         path = data_path(store, one.part)
-        units += [Unit(entry.path, entry.size, partial(_content, path, entry)) for entry in sources]
+        units += [Unit(entry.path, entry.size, partial(_content, path, entry)) for entry in one.sources]
     with store.workplace() as folder, progress.task("compiling", sum(unit.size for unit in units)) as task:
         results = compile_all(units, interpreter, magic, folder, task)
     made = {}

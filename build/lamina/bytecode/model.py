@@ -12,14 +12,14 @@ from lamina.part.model import Entry
 from lamina.prune.model import Decision
 
 #: Counted up with every change of how bytecode is made or chosen; it is part of the names of both.
-FORMAT = 1
+FORMAT = 2
 
 #: The files of a compiled part; the index is written last and completes it.
 SUFFIXES = (".data", ".index")
 
 
 class Compiled(msgspec.Struct, frozen=True, array_like=True):
-    """The bytecode of one part: where each entry lies in its data, and which sources have none.
+    """Bytecode of one part: where each entry lies in its data, and which sources have none.
 
     ``failed`` are the layer paths of sources that do not compile: templates, code for Python 2. ``compiler`` is the
     version of the CPython that made it. ``data_bytes`` is the size of the data.
@@ -70,14 +70,15 @@ class Choice(msgspec.Struct, frozen=True, array_like=True):
         ]
 
 
-def compiled_key(part: str, python: tuple[int, int], *, in_place: bool) -> str:
+def compiled_key(part: str, python: tuple[int, int], *, in_place: bool, some: Sequence[str] = ()) -> str:
     """The name of the bytecode of the part named ``part``, for a minor version, which has one magic number.
 
-    ``in_place`` is the form whose files stand where their sources stood (``x.pyc``), not in ``__pycache__``.
+    ``in_place`` is the form whose files stand where their sources stood (``x.pyc``), not in ``__pycache__``. ``some``
+    are the layer paths of the sources that it is made of; without, all those that no rule of pruning would drop.
     """
     form = "in place" if in_place else "cached"
     made_from = f"bytecode {FORMAT} {form}\ndeflate {deflate.__version__}\npython {python}\npart {part}\n"
-    return hashlib.sha256(made_from.encode()).hexdigest()
+    return hashlib.sha256("\n".join((made_from, *some)).encode()).hexdigest()
 
 
 def bytecode_path(source: str, python: tuple[int, int], *, in_place: bool) -> str:

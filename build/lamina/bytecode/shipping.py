@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from lamina.bytecode.choose import Form, beside_sources, in_place_of_sources
-from lamina.bytecode.library import Wanted, ensure, ensure_in_place
-from lamina.bytecode.model import Choice, compiled_key
+from lamina.bytecode.choose import Piece, beside_sources, in_place_of_sources
+from lamina.bytecode.library import Wanted, ensure, ensure_in_place, wanted
+from lamina.bytecode.model import Choice, Compiled
 from lamina.interpreters import Interpreter
 from lamina.part.model import Entry, Facts, Index
 from lamina.progress import Progress
@@ -40,11 +40,21 @@ def choice(
     Raises:
         MissingToolError: something has to be compiled, and there is no interpreter for it.
     """
-    wanted = [Wanted(key, index) for key, (index, _) in zip(keys, parts, strict=True)]
-    made = ensure(means.store, wanted, python, means.find, means.progress)
-    cached = Form([compiled_key(key, python, in_place=False) for key in keys], made)
+    every = [[*wanted(key, index, own)] for key, (index, _), own in zip(keys, parts, shipping, strict=True)]
+    each = [one for some in every for one in some]
+    made = ensure(means.store, each, python, means.find, means.progress)
+    cached = [*_pieces(every, made, python, in_place=False)]
     if mode == "sourceless":
-        moved = ensure_in_place(means.store, wanted, python, made)
-        placed = Form([compiled_key(key, python, in_place=True) for key in keys], moved)
+        moved = ensure_in_place(means.store, each, python, made)
+        placed = [*_pieces(every, moved, python, in_place=True)]
         return in_place_of_sources(shipping, parts, python, cached, placed)
     return beside_sources(shipping, parts, python, cached, imports=imports, room=room if mode == "fit" else None)
+
+
+def _pieces(
+    every: Sequence[Sequence[Wanted]], made: Sequence[Compiled], python: tuple[int, int], *, in_place: bool
+) -> Iterator[list[Piece]]:
+    """What was made, part by part."""
+    rest = iter(made)
+    for some in every:
+        yield [Piece(one.key(python, in_place=in_place), next(rest)) for one in some]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from lamina.bytecode.choose import Form, beside_sources, in_place_of_sources
+from lamina.bytecode.choose import Form, Piece, beside_sources, in_place_of_sources
 from lamina.bytecode.model import Compiled, Pick, bytecode_path
 from lamina.part.model import PLAIN, Entry, Facts, Index
 from lamina.part.scan import scan
@@ -33,7 +33,8 @@ def form(about: Index, *, in_place: bool = False, but: str = "", sizes: Mapping[
         for number, one in enumerate(about.entries)
         if one.path != but and one.path.endswith(".py")
     )
-    return Form(["placed" if in_place else "cached"], [Compiled("3.11.7", "", 0, entries, (but,) if but else ())])
+    compiled = Compiled("3.11.7", "", 0, entries, (but,) if but else ())
+    return [[Piece("placed" if in_place else "cached", compiled)]]
 
 
 SOURCES = {

@@ -13,6 +13,7 @@ written, so all are marked. Sets are written in the order of their hashes before
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import marshal
 import struct
@@ -59,6 +60,7 @@ def _hold(value: object, held: list[object]) -> None:
 def main(sources: str, results: str) -> None:
     """Compile all of one file into the other."""
     warnings.simplefilter("ignore")
+    gc.disable()  # looking for cycles, of which a compiler makes none, takes a fifteenth of the time
     with open(sources, "rb") as given, open(results, "wb") as out:  # noqa: PTH123 - pathlib takes time to import
         while head := given.read(LENGTH.size):
             path = given.read(LENGTH.unpack(head)[0]).decode()
