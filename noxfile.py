@@ -59,6 +59,14 @@ def tests_heavy(session: nox.Session) -> None:
     """Run the tests that fetch gigabytes; what they leave out stands in the summary. Arguments go to pytest."""
     session.install(".", *_group("test"))
     session.run("pytest", "tests/heavy", *session.posargs)
+    for mode in ("off", "all", "sourceless"):
+        session.run(
+            "pytest",
+            "tests/heavy/test_breakages.py",
+            "tests/integration/test_breakages.py",
+            *session.posargs,
+            env={"LAMINA_TEST_BYTECODE": mode},
+        )
 
 
 @nox.session

@@ -192,7 +192,10 @@ sys.addaudithook(_offline)
 
 
 class Layers:
-    """Layers of real packages: locked, built and unpacked once each, and used by the target's interpreter."""
+    """Layers of real packages: locked, built and unpacked once each, and used by the target's interpreter.
+
+    ``LAMINA_TEST_BYTECODE`` names the mode of bytecode that they are built in, instead of the default.
+    """
 
     def __init__(self, root: Path, store: Path) -> None:
         self._root = root
@@ -237,6 +240,8 @@ class Layers:
         recipes.mkdir(parents=True)
         quoted = ", ".join(f'"{text}"' for text in requirements)
         head += "provided = []\n" if "boto3" in requirements else ""
+        mode = os.environ.get("LAMINA_TEST_BYTECODE")
+        extra += f'\n[bytecode]\nmode = "{mode}"\n' if mode else ""
         recipes.joinpath(f"{name}.toml").write_text(
             f'name = "{name}"\ndescription = "for a test"\nrequirements = [{quoted}]\n{head}'
             f'[[target]]\npython = "{python}"\narchitecture = "x86_64"\n{extra}{HERE}'

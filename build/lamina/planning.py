@@ -174,11 +174,11 @@ def _notes(parts: Sequence[tuple[Index, Facts]], layer: Layer) -> Iterator[str]:
 
 
 def _bytecode_notes(chosen: Choice) -> Iterator[str]:
-    """What has no bytecode, though the recipe asks for it."""
-    if chosen.left:
+    """What has no bytecode, though it should: what else had no room, ``lamina explain`` tells."""
+    if chosen.lacking:
         yield (
-            f"bytecode: {chosen.left:,} of the modules ship without, as theirs, {chosen.left_bytes:,} bytes, would "
-            "come above budget.warn"
+            f"bytecode: budget.warn leaves no room for {chosen.lacking:,} of the modules that the proof imports; "
+            "they are compiled at each cold start"
         )
     if chosen.failed:
         more = f" and {len(chosen.failed) - 1:,} more" if len(chosen.failed) > 1 else ""

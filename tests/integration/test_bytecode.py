@@ -234,8 +234,13 @@ def test_without_room_the_proofs_imports_come_first(tmp_path: Path, make_wheel: 
         "names.cpython-311.pyc",
     ]
     assert built.manifest.unzipped_bytes <= plain + 2500
-    assert built.notes[0].startswith("bytecode: 1 of the modules ship without, as theirs, ")
+    assert built.notes == ("bytecode: python/demo/template.py of the sources do not compile, and ship without",)
     assert built.manifest.findings == ()
+    built = Layer(tmp_path / "c", make_wheel, "fit", warn=f"{plain + 600} B").build()
+    assert built.notes[0] == (
+        "bytecode: budget.warn leaves no room for 1 of the modules that the proof imports; "
+        "they are compiled at each cold start"
+    )
 
 
 def test_without_an_interpreter_the_layer_is_built_without(tmp_path: Path, make_wheel: Callable[..., bytes]) -> None:

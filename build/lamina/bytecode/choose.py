@@ -72,6 +72,7 @@ def beside_sources(
         compiler=_compiler(cached),
         left=len(left),
         left_bytes=sum(entry.size for entry in left),
+        lacking=_lacking(modules, left, parts, imports),
         failed=_failed(shipping, cached),
     )
 
@@ -86,7 +87,7 @@ def in_place_of_sources(
     """Bytecode where its source stood, and the source gone; beside it, where something may ask for the source."""
     picks = []
     sources = []
-    reasons = kept_sources(parts, shipping)
+    kept = kept_sources(parts, shipping)
     beside = {(module.part, module.source): (module.key, module.entry) for module in _modules(shipping, python, cached)}
     instead = {
         (part, entry.path.removesuffix("c")): (piece.key, entry)
@@ -101,7 +102,7 @@ def in_place_of_sources(
             at = (number, entry.path)
             if at not in beside:
                 continue
-            reason = reasons.get(number, "")
+            reason = kept.reason(number, entry.path)
             key, compiled = beside[at] if reason else instead[at]
             taken[key].append(compiled)
             told = f"sourceless: {reason}" if reason else "sourceless: its bytecode stands in its place"
@@ -119,6 +120,17 @@ def _modules(shipping: Sequence[Sequence[Entry]], python: tuple[int, int], form:
                 found = there.get(bytecode_path(entry.path, python, in_place=False))
                 if found is not None:
                     yield Module(number, entry.path, *found)
+
+
+def _lacking(
+    modules: Sequence[Module], left: Sequence[Entry], parts: Sequence[tuple[Index, Facts]], imports: Sequence[str]
+) -> int:
+    """How many modules of those that the proof's imports load had no room."""
+    if not left:
+        return 0
+    gone = {entry.path for entry in left}
+    by_name = {_name(module.source): module for module in modules}
+    return sum(by_name[name].entry.path in gone for name in _reached(imports, by_name, parts, lazy=False))
 
 
 def _picked(pieces: Sequence[Piece], taken: Mapping[str, Sequence[Entry]]) -> Iterator[Pick]:

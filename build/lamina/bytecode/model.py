@@ -12,7 +12,7 @@ from lamina.part.model import Entry
 from lamina.prune.model import Decision
 
 #: Counted up with every change of how bytecode is made or chosen; it is part of the names of both.
-FORMAT = 2
+FORMAT = 3
 
 #: The files of a compiled part; the index is written last and completes it.
 SUFFIXES = (".data", ".index")
@@ -43,15 +43,17 @@ class Choice(msgspec.Struct, frozen=True, array_like=True):
     """All the bytecode of a layer: one list of picks for each part, and what there is to say of it.
 
     ``left`` is the number of sources that ship without bytecode as the budget has no room for it, ``left_bytes`` what
-    that would come to. ``failed`` are sources that ship and do not compile. ``compiler`` is the version of the CPython
-    that compiled, empty where nothing was. ``sources`` has for each part which sources go, as their bytecode stands in
-    their place, and which stay and why; it is empty where all stay.
+    that would come to; ``lacking`` of them are loaded by what the proof imports. ``failed`` are sources that ship and
+    do not compile. ``compiler`` is the version of the CPython that compiled, empty where nothing was. ``sources`` has
+    for each part which sources go, as their bytecode stands in their place, and which stay and why; it is empty where
+    all stay.
     """
 
     picks: tuple[tuple[Pick, ...], ...]
     compiler: str = ""
     left: int = 0
     left_bytes: int = 0
+    lacking: int = 0
     failed: tuple[str, ...] = ()
     sources: tuple[tuple[Decision, ...], ...] = ()
 

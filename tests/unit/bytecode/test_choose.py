@@ -125,14 +125,14 @@ def test_sourceless_puts_bytecode_in_place_of_sources() -> None:
         ("import linecache\nlinecache.getline(f, 1)", "asks for source: linecache"),
         ("import os\nos.listdir(os.path.dirname(__file__))", "finds files beside itself: listdir"),
         ("from runpy import run_path\nrun_path(x)", "runs files by path: run_path"),
-        ("open(__file__ + '/config.py')", "names a source file"),
+        ("open(__file__ + name + '.py')", "names source files: .py"),
+        ("open(__file__ + '/%s.py' % x)", "names source files: /%s.py"),
         ("from numba import njit", "imports numba"),
-        ("import torch.jit", "imports torch.jit"),
-        ("from torch import nn", "imports torch"),
+        ("import numba.core.types", "imports numba.core.types"),
     ],
 )
 def test_sourceless_keeps_the_sources_of_a_package_that_asks_for_them(text: str, reason: str) -> None:
-    about, facts = part({"python/demo/__init__.py": "", "python/demo/a.py": text})
+    about, facts = part({"python/demo/__init__.py": "", "python/demo/a.py": text, "python/numba.so": ""})
     made = in_place_of_sources([about.entries], [(about, facts)], PYTHON, form(about), form(about, in_place=True))
     [[beside, instead]] = made.picks
     assert [one.path for one in beside.entries] == [
@@ -147,3 +147,39 @@ def test_sourceless_keeps_the_sources_of_a_package_that_asks_for_them(text: str,
             Decision("python/demo/a.py", SIZE, "bytecode", dropped=False, reason=told),
         ),
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import os\nopen(os.path.join(os.path.dirname(__file__), 'data', name + '_config.py'))",
+        "open(f'{__file__}/../{name}_config.py')",
+        "from pathlib import Path\nHERE = Path(__file__).parent / 'nowhere' / '_config.py'",
+    ],
+)
+def test_sourceless_keeps_what_may_have_a_name_that_is_given(text: str) -> None:
+    about, facts = part(
+        {"python/demo/__init__.py": text, "python/demo/data/a_config.py": "", "python/demo/data/other.py": ""}
+    )
+    made = in_place_of_sources([about.entries], [(about, facts)], PYTHON, form(about), form(about, in_place=True))
+    assert made.replaced == {"python/demo/__init__.py", "python/demo/data/other.py"}
+    [[beside, instead]] = made.picks
+    assert [one.path for one in beside.entries] == ["python/demo/data/__pycache__/a_config.cpython-311.pyc"]
+    assert [one.path for one in instead.entries] == ["python/demo/__init__.pyc", "python/demo/data/other.pyc"]
+    told = "sourceless: demo/__init__.py names a source file: _config.py"
+    assert Decision("python/demo/data/a_config.py", SIZE, "bytecode", dropped=False, reason=told) in made.sources[0]
+
+
+def test_sourceless_asks_nothing_of_a_compiler_that_does_not_ship() -> None:
+    text = "import doctest\ntry:\n    import numba, torch.jit\nexcept ImportError:\n    numba = None\n"
+    about, facts = part({"python/demo/__init__.py": text})
+    made = in_place_of_sources([about.entries], [(about, facts)], PYTHON, form(about), form(about, in_place=True))
+    assert made.replaced == {"python/demo/__init__.py"}
+
+
+def test_what_the_proof_imports_and_has_no_room_is_counted() -> None:
+    about, facts = part(SOURCES)
+    made = beside_sources([about.entries], [(about, facts)], PYTHON, form(about), imports=["demo"], room=SIZE + 130)
+    assert (made.left, made.lacking) == (len(SOURCES) - 1, 1)
+    made = beside_sources([about.entries], [(about, facts)], PYTHON, form(about), imports=["demo"], room=3 * SIZE)
+    assert (made.left, made.lacking) == (len(SOURCES) - 2, 0)
