@@ -131,30 +131,40 @@ def compiler(python: tuple[int, int], env: Mapping[str, str]) -> Interpreter:
 def candidates(python: tuple[int, int], env: Mapping[str, str]) -> Iterator[Path]:
     """Where a CPython of this version may be, most likely first; none of them need exist or fit."""
     name = "python{}.{}".format(*python)
+    windows = sys.platform == "win32"
     if sys.version_info[:2] == python:
         yield Path(sys.executable)
     for folder in env.get("PATH", "").split(os.pathsep):
-        if folder and (path := Path(folder, name)).is_file():
-            yield path
+        # In WSL, PATH leads to programs of Windows as well.
+        for named in (f"{name}.exe", "python.exe") if windows else (name,):
+            if folder and (path := Path(folder, named)).is_file():
+                yield path
     home = env.get("HOME", "")
     data = env.get("XDG_DATA_HOME") or (home and f"{home}/.local/share")
+    roaming, local = env.get("APPDATA", ""), env.get("LOCALAPPDATA", "")
     uv = [env.get("UV_PYTHON_INSTALL_DIR", ""), data and f"{data}/uv/python"]
+    uv += [f"{roaming}/{folder}" for folder in ("uv/python", "uv/data/python") if roaming]
     pyenv = [env.get("PYENV_ROOT") or (home and f"{home}/.pyenv")]
     tools = [env.get("RUNNER_TOOL_CACHE") and f"{env['RUNNER_TOOL_CACHE']}/Python"]
-    version = "{}.{}".format(*python)
-    for folders, pattern in (
-        (uv, f"cpython-{version}.*/bin/{name}"),
-        (pyenv, f"versions/{version}.*/bin/{name}"),
-        (tools, f"{version}.*/*/bin/{name}"),
+    version, digits = "{}.{}".format(*python), "{}{}".format(*python)
+    # https://docs.python.org/3/using/windows.html: the installer for one user and for all, and the install manager
+    own = [local and f"{local}/Programs/Python", env.get("PROGRAMFILES", "")]
+    for folders, patterns in (
+        (uv, (f"cpython-{version}.*/bin/{name}", f"cpython-{version}.*/python.exe")),
+        (pyenv, (f"versions/{version}.*/bin/{name}", f"versions/{version}.*/python.exe")),
+        (tools, (f"{version}.*/*/bin/{name}", f"{version}.*/*/python.exe")),
+        (own, (f"Python{digits}/python.exe",)),
+        ([local and f"{local}/Python"], (f"pythoncore-{version}-64/python.exe",)),
     ):
         for folder in filter(None, folders):
-            yield from sorted(Path(folder).glob(pattern), reverse=True)
+            for pattern in patterns:
+                yield from sorted(Path(folder).glob(pattern), reverse=True)
 
 
 def _asked(path: Path) -> Said | None:
     """What the interpreter says of itself; ``None`` where it does not run, or says nothing of the kind."""
-    # pyenv's shims need both; nothing else of the environment may change what an interpreter is.
-    clean = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
+    # pyenv's shims need the first two, Windows the third; nothing else may change what an interpreter is.
+    clean = {key: os.environ[key] for key in ("PATH", "HOME", "SYSTEMROOT") if key in os.environ}
     try:
         done = run([str(path), "-I", "-S", "-B", "-c", _ASK], timeout=_SLOWEST, env=clean)
         return msgspec.json.decode(done.stdout, type=Said) if done.code == 0 else None

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 import lamina
 from lamina.audit import budget
 from lamina.audit.runtime import check_runtime
@@ -96,7 +98,9 @@ def build(
 
 
 def bytecode_of(order: Order, find: Callable[[], Interpreter]) -> Bytecode:
-    """What a build of the layer knows of bytecode, for a planner of the same plan."""
+    """What a build knows of bytecode, for a planner of the same plan; an image alone has room for all of it."""
+    if set(order.recipe.artefacts) == {"image"}:
+        return Bytecode(find)
     return _bytecode(order, _shares(order, _packed(order)) if order.recipe.bytecode.mode == "fit" else [], find)
 
 
@@ -213,6 +217,7 @@ def _describe(
         unzipped_bytes=plan.unzipped_bytes,
         entries=plan.entries,
         packages=plan.packages,
+        bytecode=msgspec.UNSET if plan.bytecode is None else plan.bytecode,
         findings=findings,
         proofs=earlier.proofs if earlier is not None and sha256 and earlier.sha256 == sha256 else (),
         recipe_sha256=manifests.text_sha256(order.project.recipe_path),

@@ -9,7 +9,7 @@ from lamina.emit import zip as zips
 from lamina.findings import Finding
 
 #: Counted up with every change of what a plan holds or how it is made.
-FORMAT = 10
+FORMAT = 11
 
 
 class Plan(msgspec.Struct, frozen=True, array_like=True):
@@ -20,6 +20,7 @@ class Plan(msgspec.Struct, frozen=True, array_like=True):
     unzipped_bytes: int
     entries: int
     packages: tuple[manifests.Package, ...]
+    bytecode: manifests.Bytecode | None
     findings: tuple[Finding, ...]
     notes: tuple[str, ...]
     sbom: bytes

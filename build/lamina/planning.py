@@ -64,6 +64,7 @@ def make_plan(
             manifests.Package(index.name, index.version, index.wheel, index.wheel_sha256, *sizes[index.name])
             for index, _ in parts
         ),
+        bytecode=_bytecode(chosen),
         findings=(*layer.findings, *check_metadata(parts, decisions), *_audited(order, parts, plain)),
         notes=(*_idle_omits(order), *_notes(parts, layer), *_bytecode_notes(chosen)),
         sbom=sbom.render(recipe.name, recipe.description, target.name, shipping),
@@ -171,6 +172,12 @@ def _notes(parts: Sequence[tuple[Index, Facts]], layer: Layer) -> Iterator[str]:
                 source = facts.sources.get(entry.path)
                 kind = "runs code" if source is None or source.imports else "adds folders to sys.path"
                 yield f"{entry.path} of {index.name} {kind} at start-up; Lambda evaluates it in /opt/python"
+
+
+def _bytecode(chosen: Choice) -> manifests.Bytecode | None:
+    """What the manifest says of it."""
+    entries = [entry for forms in chosen.picks for form in forms for entry in form.entries]
+    return manifests.Bytecode(chosen.compiler, len(entries), sum(entry.size for entry in entries)) if entries else None
 
 
 def _bytecode_notes(chosen: Choice) -> Iterator[str]:

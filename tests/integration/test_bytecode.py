@@ -18,6 +18,7 @@ from lamina import lock as locks
 from lamina import project as projects
 from lamina import recipe as recipes
 from lamina.bytecode.compiling import Unit, compile_all
+from lamina.emit import manifest as manifests
 from lamina.errors import MissingToolError
 from lamina.interpreters import Interpreter, compiler
 from lamina.pipeline import Built, build
@@ -209,7 +210,10 @@ def test_a_layer_runs_from_its_bytecode_and_tells_lambdas_paths(
     assert all(b"/opt/python/demo/" in path.read_bytes() for path in folder.rglob("*.pyc"))
     assert not any(str(tmp_path).encode() in path.read_bytes() for path in folder.rglob("*.pyc"))
     [package] = built.manifest.packages
-    assert package.bytecode_bytes == sum(path.stat().st_size for path in folder.rglob("*.pyc"))
+    sizes = [path.stat().st_size for path in folder.rglob("*.pyc")]
+    assert package.bytecode_bytes == sum(sizes)
+    version = ".".join(map(str, found((3, 11)).version))
+    assert built.manifest.bytecode == manifests.Bytecode(version, len(sizes), sum(sizes))
     assert built.manifest.unzipped_bytes == sum(
         path.stat().st_size for path in folder.parent.rglob("*") if path.is_file()
     )

@@ -93,5 +93,34 @@ def test_interpreters_are_looked_for_where_they_are_installed(tmp_path: Path) ->
     assert found == [places[0], places[2], places[1], *places[3:]]
 
 
+def test_interpreters_are_looked_for_where_windows_has_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    places = [
+        "bin/python.exe",
+        "roaming/uv/python/cpython-3.9.18-windows-x86_64-none/python.exe",
+        "roaming/uv/data/python/cpython-3.9.18-windows-x86_64-none/python.exe",
+        "pyenv-win/versions/3.9.13/python.exe",
+        "tools/Python/3.9.13/x64/python.exe",
+        "local/Programs/Python/Python39/python.exe",
+        "Program Files/Python39/python.exe",
+        "local/Python/pythoncore-3.9-64/python.exe",
+    ]
+    for place in (*places, "local/Programs/Python/Python310/python.exe"):
+        path = tmp_path / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    env = {
+        "PATH": str(tmp_path / "bin"),
+        "APPDATA": str(tmp_path / "roaming"),
+        "LOCALAPPDATA": str(tmp_path / "local"),
+        "PROGRAMFILES": str(tmp_path / "Program Files"),
+        "PYENV_ROOT": str(tmp_path / "pyenv-win"),
+        "RUNNER_TOOL_CACHE": str(tmp_path / "tools"),
+    }
+    monkeypatch.setattr("sys.platform", "win32")
+    assert [path.relative_to(tmp_path).as_posix() for path in candidates((3, 9), env)] == places
+    monkeypatch.setattr("sys.platform", "linux")
+    assert [path.relative_to(tmp_path).as_posix() for path in candidates((3, 9), env)] == places[1:]
+
+
 def test_an_empty_environment_names_no_place() -> None:
     assert [*candidates((3, 9), {})] == []

@@ -29,6 +29,17 @@ class Package(msgspec.Struct, frozen=True, omit_defaults=True):
     bytecode_bytes: int = 0
 
 
+class Bytecode(msgspec.Struct, frozen=True):
+    """The bytecode of the artefact: the version of the CPython that compiled it, how many modules, how many bytes.
+
+    Another version, were it the next one, can write other bytes.
+    """
+
+    compiler: str
+    modules: int
+    bytes: int
+
+
 class Proof(msgspec.Struct, frozen=True):
     """One run of the artefact: what kind, where, whether it passed, and what there is to say."""
 
@@ -63,9 +74,10 @@ class ImageFacts(msgspec.Struct, frozen=True):
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What stands beside the artefact. After a failed build ``sha256`` and ``code_sha256`` are null.
 
-    Only an image has ``image``: with it, ``sha256`` is the archive's, and ``code_sha256`` the hexadecimal digest of the
-    image's manifest, since that is what Lambda states of images (hashicorp/terraform-provider-aws#36943);
-    ``unzipped_bytes`` is the size of all its layers before compression, ``entries`` counts the files that lamina adds.
+    Without bytecode in it there is no ``bytecode``. Only an image has ``image``: with it, ``sha256`` is the archive's,
+    and ``code_sha256`` the hexadecimal digest of the image's manifest, since that is what Lambda states of images
+    (hashicorp/terraform-provider-aws#36943); ``unzipped_bytes`` is the size of all its layers before compression,
+    ``entries`` counts the files that lamina adds.
     """
 
     name: str
@@ -78,6 +90,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     unzipped_bytes: int
     entries: int
     packages: tuple[Package, ...]
+    bytecode: Bytecode | msgspec.UnsetType = msgspec.UNSET
     findings: tuple[Finding, ...]
     proofs: tuple[Proof, ...] = ()
     recipe_sha256: str

@@ -225,6 +225,7 @@ def _described(
         unzipped_bytes=parts.size,
         entries=sum(made.files for made, _ in parts.layers),
         packages=parts.plan.packages,
+        bytecode=msgspec.UNSET if parts.plan.bytecode is None else parts.plan.bytecode,
         findings=findings,
         recipe_sha256=manifests.text_sha256(order.project.recipe_path),
         lock_sha256=manifests.text_sha256(order.lock_path),

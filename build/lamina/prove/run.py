@@ -284,8 +284,8 @@ def _costly(done: Invocation, memory: int) -> Iterator[str]:
     whole = done.init_seconds + done.seconds
     if whole > _SLOW:
         yield (
-            f"the first answer came after {whole:.2f} s, {whole - _SLOW:.2f} s above {_SLOW:g} s: /opt is read-only, "
-            "so all modules are compiled at each cold start; bytecode in the layer would help"
+            f"the first answer came after {whole:.2f} s, {whole - _SLOW:.2f} s above {_SLOW:g} s: importing "
+            "less before it would help; those without bytecode (lamina explain counts them) are compiled at each cold start"
         )
     if memory > _LARGE:
         yield (
