@@ -30,9 +30,9 @@ from lamina.store import Store
 from lamina.taken import Take
 
 if TYPE_CHECKING:
+    from lamina.bytecode.compilers import Compiler
     from lamina.function.build import FunctionBuilt
     from lamina.function.pack import Pack
-    from lamina.interpreters import Interpreter
     from lamina.prune.model import Saving
 
 _MIB = 1024**2
@@ -69,7 +69,7 @@ def build(
     take: Take | None = None,
     today: dt.date,
     progress: Progress = SILENT,
-    find: Callable[[], Interpreter] | None = None,
+    find: Callable[[], Compiler] | None = None,
 ) -> Built:
     """Build one layer, and the function beside it where the recipe's artefacts name one.
 
@@ -97,14 +97,14 @@ def build(
     return built._replace(function=write(order, packed, found, layer_fails=built.artefact is None))
 
 
-def bytecode_of(order: Order, find: Callable[[], Interpreter]) -> Bytecode:
+def bytecode_of(order: Order, find: Callable[[], Compiler]) -> Bytecode:
     """What a build knows of bytecode, for a planner of the same plan; an image alone has room for all of it."""
     if set(order.recipe.artefacts) == {"image"}:
         return Bytecode(find)
     return _bytecode(order, _shares(order, _packed(order)) if order.recipe.bytecode.mode == "fit" else [], find)
 
 
-def _bytecode(order: Order, shares: list[budget.Share], find: Callable[[], Interpreter] | None) -> Bytecode:
+def _bytecode(order: Order, shares: list[budget.Share], find: Callable[[], Compiler] | None) -> Bytecode:
     """The room that the budget leaves for a layer and its bytecode before it warns.
 
     What shares the function counts in whole MiB: a layer should not change with each line of a handler.

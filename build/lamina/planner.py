@@ -36,13 +36,13 @@ from lamina.prune.model import Decision
 from lamina.store import Store
 
 if TYPE_CHECKING:
-    from lamina.interpreters import Interpreter
+    from lamina.bytecode.compilers import Compiler
     from lamina.layer import Layer
 
 T = TypeVar("T")
 
 
-def _no_compiler() -> Interpreter:
+def _no_compiler() -> Compiler:
     raise MissingToolError("no CPython was given to compile with")
 
 
@@ -53,7 +53,7 @@ class Bytecode(NamedTuple):
     is what the layer may come to with it, in bytes, where the mode is ``fit``; ``None`` for no limit.
     """
 
-    find: Callable[[], Interpreter] = _no_compiler
+    find: Callable[[], Compiler] = _no_compiler
     room: int | None = None
 
 

@@ -17,10 +17,12 @@ import pytest
 from lamina import lock as locks
 from lamina import project as projects
 from lamina import recipe as recipes
+from lamina.bytecode.compilers import Compiler, InImage, OnHost, compiler_for
 from lamina.bytecode.compiling import Unit, compile_all
 from lamina.emit import manifest as manifests
 from lamina.errors import MissingToolError
-from lamina.interpreters import Interpreter, compiler
+from lamina.interpreters import Interpreter
+from lamina.interpreters import compiler as compiler_of
 from lamina.pipeline import Built, build
 from lamina.progress import SILENT, Task
 from lamina.store import Store
@@ -52,7 +54,7 @@ mode = "{mode}"
 
 def found(python: tuple[int, int]) -> Interpreter:
     try:
-        return compiler(python, os.environ)
+        return compiler_of(python, os.environ)
     except MissingToolError as error:
         pytest.skip(f"LEFT OUT: {error.message}")
 
@@ -67,7 +69,7 @@ def compiled(
 ) -> dict[str, bytes]:
     folder.mkdir(parents=True)
     units = [Unit(path, len(sources[path]), sources[path].encode) for path in order]
-    made = compile_all(units, interpreter, magic_of(interpreter), folder, Task())
+    made = compile_all(units, OnHost(interpreter), magic_of(interpreter), folder, Task())
     return dict(zip(order, made, strict=True))
 
 
@@ -101,10 +103,10 @@ def test_a_source_that_ends_the_process_is_left_without(tmp_path: Path, monkeypa
         "    return compiled(path, source)\n"
         "lamina_inside.compiled = fragile\nlamina_inside.main(*sys.argv[1:])\n"
     )
-    from lamina.bytecode import compiling
+    from lamina.bytecode import compilers
 
-    (tmp_path / "lamina_inside.py").write_bytes(compiling._PROGRAM.read_bytes())
-    monkeypatch.setattr(compiling, "_PROGRAM", program)
+    (tmp_path / "lamina_inside.py").write_bytes(compilers._PROGRAM.read_bytes())
+    monkeypatch.setattr(compilers, "_PROGRAM", program)
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     sources = {f"python/{number}.py": f"# {'ends' if number in {0, 3} else 'fine'}" for number in range(6)}
     made = compiled(found((3, 11)), tmp_path / "work", sources, sorted(sources))
@@ -114,7 +116,7 @@ def test_a_source_that_ends_the_process_is_left_without(tmp_path: Path, monkeypa
 def test_bytecode_of_another_python_is_refused(tmp_path: Path) -> None:
     interpreter = found((3, 11))
     with pytest.raises(MissingToolError) as caught:
-        compile_all([Unit("python/a.py", 1, b"a".__add__.__self__.strip)], interpreter, b"ab\r\n", tmp_path, Task())
+        compile_all([Unit("python/a.py", 1, lambda: b"a")], OnHost(interpreter), b"ab\r\n", tmp_path, Task())
     assert caught.value.message == (
         f"{interpreter.path}: writes bytecode of magic number {magic_of(interpreter).hex()}; the runtime's is 61620d0a"
     )
@@ -140,12 +142,12 @@ class Layer:
         locks.lock_path(self.path, "demo", target).write_text(locks.render(lock))
         self.order = projects.order(projects.Project(self.path, root, root / "dist"), recipe, target)
 
-    def build(self, find: Callable[[], Interpreter] | None = None) -> Built:
+    def build(self, find: Callable[[], Compiler] | None = None) -> Built:
         import datetime as dt
 
-        def counted() -> Interpreter:
+        def counted() -> Compiler:
             self.asked += 1
-            return found((3, 11)) if find is None else find()
+            return OnHost(found((3, 11))) if find is None else find()
 
         today = dt.date(2026, 11, 22)
         return build(
@@ -248,7 +250,7 @@ def test_without_room_the_proofs_imports_come_first(tmp_path: Path, make_wheel: 
 
 
 def test_without_an_interpreter_the_layer_is_built_without(tmp_path: Path, make_wheel: Callable[..., bytes]) -> None:
-    def missing() -> Interpreter:
+    def missing() -> Compiler:
         raise MissingToolError("there is none", hint="Get one.")
 
     layer = Layer(tmp_path / "a", make_wheel, "all")
@@ -273,3 +275,39 @@ def test_damaged_bytecode_is_made_again(tmp_path: Path, make_wheel: Callable[...
     again = layer.build()
     assert not again.warm
     assert again.manifest == built.manifest
+
+
+def test_without_an_interpreter_here_the_base_image_compiles(
+    base_image: str, tmp_path: Path, make_wheel: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a stand-in for AWS's image; an interpreter of the same version here writes the same bytes."""
+    monkeypatch.setattr("lamina.interpreters.candidates", lambda *_: iter(()))
+    monkeypatch.setenv("LAMINA_BASE_IMAGE", base_image)
+    monkeypatch.delenv("LAMINA_PYTHON", raising=False)
+    layer = Layer(tmp_path / "a", make_wheel, "all")
+    made = []
+
+    def find() -> Compiler:
+        compiler = compiler_for(layer.order, os.environ, offline=True, progress=SILENT)
+        assert isinstance(compiler, InImage)
+        made.append(compiler)
+        return compiler
+
+    built = layer.build(find)
+    [compiler] = made
+    assert "_room" not in vars(compiler)
+    assert isinstance(built.manifest.bytecode, manifests.Bytecode)
+    assert (built.manifest.bytecode.compiler[:5], built.manifest.bytecode.modules) == ("3.11.", 4)
+    folder = layer.unpacked()
+    monkeypatch.undo()
+    magic = magic_of(found((3, 11)))
+    assert all(path.read_bytes()[:8] == magic + b"\x01\0\0\0" for path in folder.rglob("*.pyc"))
+    assert ran(folder)[0] == str(folder / "demo" / "__pycache__" / "failing.cpython-311.pyc")
+    for path in {"/usr/bin/python3.11", str(found((3, 11)).path)}:
+        version = tuple(map(int, built.manifest.bytecode.compiler.split(".")))
+        monkeypatch.setenv("LAMINA_PYTHON", path)
+        if compiler_of((3, 11), os.environ).version == version:
+            other = Layer(tmp_path / "b", make_wheel, "all")
+            here = other.build(lambda: OnHost(compiler_of((3, 11), os.environ)))
+            assert here.manifest.sha256 == built.manifest.sha256
+            break

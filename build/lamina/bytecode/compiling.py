@@ -7,23 +7,19 @@ Such a one is left without bytecode, and the rest is compiled by a new process.
 from __future__ import annotations
 
 import concurrent.futures
-import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from lamina.bytecode.compilers import Compiler
 from lamina.errors import MissingToolError
-from lamina.interpreters import Interpreter
-from lamina.process import run
 from lamina.progress import Task
 
 #: A length in bytes, as the program has it.
 _LENGTH = struct.Struct("<I")
 #: The header of PEP 552: magic number, flags, hash of the source.
 _HEADER_BYTES = 16
-_PROGRAM = Path(__file__).with_name("inside") / "compile_each.py"
-_SLOWEST = 300.0  # seconds for one process and all that it is given
 #: So many sources may end their process before the rest of a share is left without bytecode.
 _MOST_ENDED = 5
 
@@ -36,19 +32,19 @@ class Unit(NamedTuple):
     content: Callable[[], bytes]
 
 
-def compile_all(units: Sequence[Unit], interpreter: Interpreter, magic: bytes, folder: Path, task: Task) -> list[bytes]:
+def compile_all(units: Sequence[Unit], compiler: Compiler, magic: bytes, folder: Path, task: Task) -> list[bytes]:
     """The bytecode of each source, in the order of ``units``; empty where it does not compile.
 
     ``magic`` is the magic number of the runtime, four bytes. ``folder`` takes the files that pass between processes.
 
     Raises:
-        MissingToolError: the interpreter writes bytecode of another magic number.
+        MissingToolError: the compiler writes bytecode of another magic number.
     """
-    shares = _shared(units, os.cpu_count() or 1)
+    shares = _shared(units, compiler.processes)
     found: dict[int, bytes] = {}
     with concurrent.futures.ThreadPoolExecutor(max_workers=len(shares) or 1) as pool:
         jobs = [
-            pool.submit(_compile_share, [units[at] for at in share], interpreter, folder / str(number))
+            pool.submit(_compile_share, [units[at] for at in share], compiler, folder / str(number))
             for number, share in enumerate(shares)
         ]
         for share, job in zip(shares, jobs, strict=True):
@@ -57,7 +53,7 @@ def compile_all(units: Sequence[Unit], interpreter: Interpreter, magic: bytes, f
     wrong = next((content for content in found.values() if content and content[:4] != magic), None)
     if wrong is not None:
         raise MissingToolError(
-            f"{interpreter.path}: writes bytecode of magic number {wrong[:4].hex()}; the runtime's is {magic.hex()}",
+            f"{compiler.name}: writes bytecode of magic number {wrong[:4].hex()}; the runtime's is {magic.hex()}",
             hint="Name a released CPython in LAMINA_PYTHON.",
         )
     return [found[at] for at in range(len(units))]
@@ -74,7 +70,7 @@ def _shared(units: Sequence[Unit], shares: int) -> list[list[int]]:
     return dealt
 
 
-def _compile_share(units: Sequence[Unit], interpreter: Interpreter, beside: Path) -> list[bytes]:
+def _compile_share(units: Sequence[Unit], compiler: Compiler, beside: Path) -> list[bytes]:
     """One process after another until each source was compiled, or given up."""
     done: list[bytes] = []
     ended = 0
@@ -88,28 +84,17 @@ def _compile_share(units: Sequence[Unit], interpreter: Interpreter, beside: Path
                     out.write(_LENGTH.pack(len(piece)))
                     out.write(piece)
         results.write_bytes(b"")
-        whole = _run(interpreter, sources, results)
+        whole = compiler.run(sources, results)
         done += _read(results, len(rest))
         if len(done) < len(units):
             ended += 1
             if whole:
                 raise MissingToolError(
-                    f"{interpreter.path}: ends without compiling all that it is given",
+                    f"{compiler.name}: ends without compiling all that it is given",
                     hint="Name another CPython in LAMINA_PYTHON.",
                 )
             done.append(b"")  # the one that ended the process
     return done + [b""] * (len(units) - len(done))
-
-
-def _run(interpreter: Interpreter, sources: Path, results: Path) -> bool:
-    """Whether the process came to its own end."""
-    # -I would have the hash seed ignored; nothing but this speaks to Python, and -S and -s leave no folder of packages.
-    clean = {"PYTHONHASHSEED": "0", **{key: os.environ[key] for key in ("SYSTEMROOT",) if key in os.environ}}
-    words = [str(interpreter.path), "-s", "-S", "-B", str(_PROGRAM), str(sources), str(results)]
-    try:
-        return run(words, timeout=_SLOWEST, env=clean).code == 0
-    except MissingToolError:
-        return False
 
 
 def _read(results: Path, most: int) -> Iterator[bytes]:

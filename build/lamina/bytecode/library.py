@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import mmap
 import zlib
@@ -13,10 +14,10 @@ from typing import IO, NamedTuple
 import msgspec
 
 from lamina.audit.facts import facts
+from lamina.bytecode.compilers import Compiler
 from lamina.bytecode.compiling import Unit, compile_all
 from lamina.bytecode.model import Compiled, bytecode_path, compiled_key
 from lamina.errors import IntegrityError
-from lamina.interpreters import Interpreter
 from lamina.part.compress import libdeflate
 from lamina.part.library import data_path
 from lamina.part.model import PLAIN, Entry, Index
@@ -85,10 +86,10 @@ def ensure(
     store: Store,
     wanted: Sequence[Wanted],
     python: tuple[int, int],
-    find: Callable[[], Interpreter],
+    find: Callable[[], Compiler],
     progress: Progress,
 ) -> list[Compiled]:
-    """The bytecode of each, compiled where it is missing; ``find`` is asked for an interpreter only then.
+    """The bytecode of each, compiled where it is missing; ``find`` is asked for a compiler only then.
 
     Raises:
         MissingToolError: something has to be compiled and there is no interpreter for it.
@@ -98,9 +99,10 @@ def ensure(
     known = {key: found for key in keys if (found := load(store, key)) is not None}
     missing = {key: one for key, one in zip(keys, wanted, strict=True) if key not in known}
     if missing:
-        interpreter = find()
+        compiler = find()
         progress.stage(f"compiling {sum(len(one.sources) for one in missing.values()):,} modules")
-        known |= _compile(store, missing, python, interpreter, progress)
+        with contextlib.closing(compiler):
+            known |= _compile(store, missing, python, compiler, progress)
     return [known[key] for key in keys]
 
 
@@ -146,7 +148,7 @@ def _compile(
     store: Store,
     missing: dict[str, Wanted],
     python: tuple[int, int],
-    interpreter: Interpreter,
+    compiler: Compiler,
     progress: Progress,
 ) -> dict[str, Compiled]:
     """Compile all of these together, so that no core waits for the largest file of one; then put each away."""
@@ -157,7 +159,7 @@ def _compile(
         path = data_path(store, one.part)
         units += [Unit(entry.path, entry.size, partial(_content, path, entry)) for entry in one.sources]
     with store.workplace() as folder, progress.task("compiling", sum(unit.size for unit in units)) as task:
-        results = compile_all(units, interpreter, magic, folder, task)
+        results = compile_all(units, compiler, magic, folder, task)
     made = {}
     at = 0
     for key, count in zip(missing, counts, strict=True):
@@ -166,7 +168,7 @@ def _compile(
         at += count
         with store.exclusive(key):
             with store.create(data_path(store, key)) as beside, beside.open("wb") as out:
-                made[key] = _write(done, python, interpreter, out)
+                made[key] = _write(done, python, compiler.version, out)
             store.save(store.path("parts", key, ".index"), msgspec.msgpack.encode(made[key]))
     return made
 
@@ -186,7 +188,7 @@ def _content(path: Path, entry: Entry) -> bytes:
     return content
 
 
-def _write(done: dict[str, bytes], python: tuple[int, int], interpreter: Interpreter, out: IO[bytes]) -> Compiled:
+def _write(done: dict[str, bytes], python: tuple[int, int], version: tuple[int, ...], out: IO[bytes]) -> Compiled:
     """The data of a compiled part, entries in the order of their paths, and its index."""
     digest = hashlib.sha256()
     entries: list[Entry] = []
@@ -206,7 +208,7 @@ def _write(done: dict[str, bytes], python: tuple[int, int], interpreter: Interpr
         entries.append(Entry(path, offset, len(piece), method, crc, len(data), len(content), PLAIN, sha256))
         offset += len(piece)
     return Compiled(
-        compiler=".".join(map(str, interpreter.version)),
+        compiler=".".join(map(str, version)),
         data_sha256=digest.hexdigest(),
         data_bytes=offset,
         entries=tuple(entries),

@@ -6,19 +6,19 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from lamina.bytecode.choose import Piece, beside_sources, in_place_of_sources
+from lamina.bytecode.compilers import Compiler
 from lamina.bytecode.library import Wanted, ensure, ensure_in_place, wanted
 from lamina.bytecode.model import Choice, Compiled
-from lamina.interpreters import Interpreter
 from lamina.part.model import Entry, Facts, Index
 from lamina.progress import Progress
 from lamina.store import Store
 
 
 class Means(NamedTuple):
-    """What compiling takes: the store, how an interpreter is found (:class:`MissingToolError` where none is)."""
+    """What compiling takes: the store, how a compiler is found (:class:`MissingToolError` where none is)."""
 
     store: Store
-    find: Callable[[], Interpreter]
+    find: Callable[[], Compiler]
     progress: Progress
 
 

@@ -96,7 +96,7 @@ def command(  # noqa: PLR0913 - one argument an option
                         failed = not passes(ordered) or failed
                     outcomes.append(_machine_image(_reread_image(imaged)))
                     continue
-                find = partial(common.compiler, target)
+                find = partial(common.compiler, ordered, progress, offline=offline)
                 built = build(ordered, store=store, fetch=fetch, take=take, today=today, progress=progress, find=find)
                 artefact = None if built.artefact is None else project.shown(built.artefact)
                 failed = failed or built.failed

@@ -20,9 +20,9 @@ from lamina.store import Store, default_root
 from lamina.target import Target
 
 if TYPE_CHECKING:
+    from lamina.bytecode.compilers import Compiler
     from lamina.findings import Finding
     from lamina.index import Indexes
-    from lamina.interpreters import Interpreter
     from lamina.local import Workshop
     from lamina.lock import LockedWheel
 
@@ -60,15 +60,15 @@ def open_store() -> Store:
     return Store(default_root(os.environ))
 
 
-def compiler(target: Target) -> Interpreter:
-    """A CPython of this machine that writes bytecode for the target.
+def compiler(order: Order, progress: Progress, *, offline: bool) -> Compiler:
+    """A CPython that writes bytecode for an order's target.
 
     Raises:
         MissingToolError: there is none.
     """
-    from lamina.interpreters import compiler as find
+    from lamina.bytecode.compilers import compiler_for
 
-    return find(target.runtime.python, os.environ)
+    return compiler_for(order, os.environ, offline=offline, progress=progress)
 
 
 def choose(names: Sequence[str], *, everything: bool, output: str | None = None) -> list[Project]:

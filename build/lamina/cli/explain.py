@@ -64,7 +64,7 @@ def command(
     take = common.taker(store, progress, offline=offline)
     for target in targets:
         ordered = workshop.fulfil(order(project, recipe, target))
-        bytecode = bytecode_of(ordered, partial(common.compiler, target))
+        bytecode = bytecode_of(ordered, partial(common.compiler, ordered, progress, offline=offline))
         planner = Planner(ordered, store, fetch, progress, take, bytecode)
         parts, decided = planner.decisions()
         chosen = planner.bytecode()

@@ -140,7 +140,7 @@ def prove_one(ordered: Order, means: Means, kind: Kind, *, show: bool) -> machin
     from lamina.report.text import plural
 
     def decisions() -> Iterable[Decision]:
-        bytecode = bytecode_of(ordered, partial(common.compiler, ordered.target))
+        bytecode = bytecode_of(ordered, partial(common.compiler, ordered, means.progress, offline=means.offline))
         _, said = Planner(ordered, means.store, means.fetch, means.progress, bytecode=bytecode).decisions()
         return (decision for part in said for decision in part)
 

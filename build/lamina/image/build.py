@@ -11,10 +11,10 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 import lamina
-from lamina import interpreters
 from lamina import tarformat as tars
 from lamina.audit.budget import check_image
 from lamina.audit.runtime import check_runtime
+from lamina.bytecode.compilers import compiler_for
 from lamina.emit import manifest as manifests
 from lamina.engine.base import reference
 from lamina.errors import IntegrityError
@@ -103,7 +103,7 @@ def build(order: Order, means: Means) -> Built:
     packed = None if function is None else pack(order.project.root, function.source, quotas().image)
     name = _base(order, means)
     base = bases.open_base(name, target, store=store, env=means.env, offline=means.offline, progress=means.progress)
-    compiler = Bytecode(partial(interpreters.compiler, target.runtime.python, means.env))
+    compiler = Bytecode(partial(compiler_for, order, means.env, offline=means.offline, progress=means.progress))
     planner = Planner(order, store, means.fetch, means.progress, means.take, compiler)
     plan = planner.recall() or planner.make()
     stated = configs.read(b"".join(base.blob(base.manifest.config)), base.name, len(base.manifest.layers), target)

@@ -285,7 +285,7 @@ def _costly(done: Invocation, memory: int) -> Iterator[str]:
     if whole > _SLOW:
         yield (
             f"the first answer came after {whole:.2f} s, {whole - _SLOW:.2f} s above {_SLOW:g} s: importing "
-            "less before it would help; those without bytecode (lamina explain counts them) are compiled at each cold start"
+            "less before it would help; modules without bytecode (see lamina explain) are compiled at each cold start"
         )
     if memory > _LARGE:
         yield (
