@@ -178,11 +178,38 @@ print(json.dumps([demo.failing.__cached__, frames[-1], sorted(demo.X)]))
 """
 
 
+def said(folder: Path, *arguments: str) -> str:
+    words = [str(found((3, 11)).path), "-s", "-S", "-B", *arguments]
+    return subprocess.run(words, env={"PYTHONPATH": str(folder)}, capture_output=True, check=True, text=True).stdout
+
+
 def ran(folder: Path) -> list[object]:
-    words = [str(found((3, 11)).path), "-s", "-S", "-B", "-c", CODE]
-    done = subprocess.run(words, env={"PYTHONPATH": str(folder)}, capture_output=True, check=True, text=True)
-    answer: list[object] = json.loads(done.stdout)
+    answer: list[object] = json.loads(said(folder, "-c", CODE))
     return answer
+
+
+ASKED = """
+import importlib.resources, importlib.util, json, pkgutil, runpy, sys
+import demo
+ran = runpy.run_module("demo.names")["self_name"]
+print(json.dumps([
+    sorted(module.name for module in pkgutil.iter_modules(demo.__path__)),
+    ran,
+    sorted(entry.name for entry in importlib.resources.files(demo).iterdir() if entry.suffix in {".py", ".pyc"}),
+    importlib.util.find_spec("demo.large").loader.__class__.__name__,
+]))
+"""
+
+
+def test_what_asks_for_modules_finds_them_without_sources(tmp_path: Path, make_wheel: Callable[..., bytes]) -> None:
+    layer = Layer(tmp_path / "a", make_wheel, "sourceless")
+    layer.build()
+    folder = layer.unpacked()
+    names = ["failing", "large", "names"]
+    files = sorted([*(f"{name}.pyc" for name in ("__init__", *names)), "template.py"])
+    answer = json.loads(said(folder, "-c", ASKED))
+    assert answer == [[*names, "template"], "data", files, "SourcelessFileLoader"]
+    assert said(folder, "-m", "demo.names") == ""
 
 
 @pytest.mark.parametrize("mode", ["all", "fit", "sourceless"])
