@@ -93,7 +93,8 @@ def test_the_question_as_the_program_inside_gets_it(tmp_path: Path) -> None:
     ]
     assert (room.order["constraints.txt"], room.order["pins.txt"]) == (["pandas<3"], ["numpy==2.2.6"])
     assert (room.order["index"], room.order["glibc"], room.ports) == (FakeServer.url, [2, 26], (7,))
-    assert dict(room.environment) == {"PIP_CONFIG_FILE": "/dev/null", "PIP_NO_INPUT": "1"}
+    netrc = "/tmp/lamina-resolve/netrc"  # noqa: S108
+    assert dict(room.environment) == {"PIP_CONFIG_FILE": "/dev/null", "PIP_NO_INPUT": "1", "NETRC": netrc}
     assert [path for path, _ in room.given] == ["lamina-resolve/given/own_project-1.5-py3-none-any.whl"]
     ask(room, "numpy", platform="x86_64-manylinux_2_40")
     assert room.order["glibc"] == [2, 36]  # of another platform the image can tell as far as its own glibc goes
