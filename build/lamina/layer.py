@@ -19,28 +19,37 @@ from lamina.prune.model import Decision
 _ROOT = "python/"
 
 
+class Link(NamedTuple):
+    """A relative symlink that ships in place of an entry. ``target`` is where it leads, from the entry's folder."""
+
+    entry: Entry
+    target: str
+
+
 class Layer(NamedTuple):
     """What ships: for each part its entries, in order; and the generated files, sorted by path.
 
-    ``bytecode`` is for each part what ships of it compiled: names in the store, and entries.
+    ``bytecode`` is for each part what ships of it compiled: names in the store, and entries. ``links`` has for each
+    part what ships as a symlink to an identical file, and not as itself. Either is empty where there is none.
     """
 
     picks: tuple[tuple[Entry, ...], ...]
     generated: tuple[Generated, ...]
     findings: tuple[Finding, ...]
     bytecode: tuple[tuple[tuple[str, tuple[Entry, ...]], ...], ...] = ()
+    links: tuple[tuple[Link, ...], ...] = ()
 
     @property
     def unzipped_bytes(self) -> int:
-        """Exact file bytes, as they count against the quota."""
+        """Exact file bytes, as they count against the quota; links hold none."""
         return sum(entry.size for _, pick in self.pieces(()) for entry in pick) + sum(
             len(file.content) for file in self.generated
         )
 
     @property
     def files(self) -> int:
-        """Number of files."""
-        return sum(len(pick) for _, pick in self.pieces(())) + len(self.generated)
+        """Number of files, links among them."""
+        return sum(len(pick) for _, pick in self.pieces(())) + len(self.generated) + sum(map(len, self.links))
 
     def pieces(self, keys: Sequence[str]) -> list[tuple[str, tuple[Entry, ...]]]:
         """All that is copied: the name in the store and the entries. ``keys`` are the parts' names; may be unknown."""
@@ -189,13 +198,14 @@ def _stated(sha256: bytes) -> str:
 class Sizes(NamedTuple):
     """Bytes of one package: what ships for it, what of its wheel does not, what trimming saved, what is bytecode.
 
-    Bytecode is part of what ships.
+    Bytecode is part of what ships. ``linked`` is what links to identical files saved.
     """
 
     shipped: int
     pruned: int
     trimmed: int
     bytecode: int
+    linked: int
 
 
 def shipped_by_package(parts: Sequence[tuple[Index, Facts]], layer: Layer) -> Mapping[str, Sizes]:
@@ -205,11 +215,15 @@ def shipped_by_package(parts: Sequence[tuple[Index, Facts]], layer: Layer) -> Ma
         by_owner[file.owner] = by_owner.get(file.owner, 0) + len(file.content)
     sizes = {}
     forms = layer.bytecode or [()] * len(parts)
-    for (index, _), pick, own in zip(parts, layer.picks, forms, strict=True):
+    linked_away = layer.links or [()] * len(parts)
+    for (index, _), pick, own, gone in zip(parts, layer.picks, forms, linked_away, strict=True):
         shipped = sum(entry.size for entry in pick)
         whole = {entry.path: entry.size for entry in index.entries}
-        trimmed = sum(whole[entry.path] - entry.size for entry in pick)
-        pruned = sum(whole.values()) - shipped - trimmed
+        links = [link.entry for link in gone]
+        trimmed = sum(whole[entry.path] - entry.size for entry in (*pick, *links))
+        linked = sum(entry.size for entry in links)
+        pruned = sum(whole.values()) - shipped - trimmed - linked
         compiled = sum(entry.size for _, entries in own for entry in entries)
-        sizes[index.name] = Sizes(shipped + compiled + by_owner.get(index.wheel, 0), pruned, trimmed, compiled)
+        shipped += compiled + by_owner.get(index.wheel, 0)
+        sizes[index.name] = Sizes(shipped, pruned, trimmed, compiled, linked)
     return sizes

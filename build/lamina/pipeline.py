@@ -155,9 +155,12 @@ def _judge(order: Order, artefact: str, plan: Plan, shares: list[budget.Share], 
     found = (*found, *(size if total > limits.unzipped else []))
     if fails(found):
         return found  # there will be no zip to say something of
+    small = recipe.emit.compression == "small"
     return (
         *found,
-        *accept(budget.check_zip(artefact, plan.blueprint.zipped_bytes, plan.entries, limits), recipe.accept),
+        *accept(
+            budget.check_zip(artefact, plan.blueprint.zipped_bytes, plan.entries, limits, small=small), recipe.accept
+        ),
     )
 
 

@@ -27,7 +27,16 @@ from lamina.errors import IntegrityError, MissingToolError
 from lamina.findings import Finding
 from lamina.lock import LockedWheel, canonical
 from lamina.overlay import Generated, read_overlay
-from lamina.part.library import SUFFIXES, Fetch, data_path, ensure, load_facts, load_index, part_key
+from lamina.part.library import (
+    SMALL_FORMAT,
+    SUFFIXES,
+    Fetch,
+    data_path,
+    ensure,
+    load_facts,
+    load_index,
+    part_key,
+)
 from lamina.part.model import Facts, Index
 from lamina.plan import FORMAT, Plan
 from lamina.progress import Progress
@@ -37,7 +46,7 @@ from lamina.store import Store
 
 if TYPE_CHECKING:
     from lamina.bytecode.compilers import Compiler
-    from lamina.layer import Layer
+    from lamina.layer import Layer, Link
 
 T = TypeVar("T")
 
@@ -90,6 +99,7 @@ class Planner:
             recipe.description,
             recipe.prune,
             recipe.native,
+            (recipe.emit.dedupe, recipe.emit.compression, SMALL_FORMAT),
             recipe.proof.imports,
             target.name,
             target.runtime.interpreter,
@@ -116,9 +126,9 @@ class Planner:
             return None
         path = self.store.path("plans", self.key)
         used = [path, *(self.store.path("plans", self.key, suffix) for suffix in (".decisions", ".bytecode"))]
-        compiled = {piece.key for piece in plan.blueprint.pieces}.difference(self.keys)
-        used += [self.store.path("parts", key, suffix) for key in compiled for suffix in COMPILED_SUFFIXES]
         used += [self.store.path("parts", key, suffix) for key in self.keys for suffix in SUFFIXES]
+        made_of_parts = {piece.key for piece in plan.blueprint.pieces}.difference(self.keys)  # bytecode, smaller ones
+        used += [self.store.path("parts", key, suffix) for key in made_of_parts for suffix in COMPILED_SUFFIXES]
         used += [self.store.path("wheels", wheel.sha256, ".whl") for wheel in self.wheels]
         used += taken.used(self.order, self.store)
         self.store.touch(used)
@@ -153,12 +163,13 @@ class Planner:
         self.progress.stage("deciding what ships")
         parts = load_parts(self.store, self.wheels)
         compiled = None if self._mode == "off" else self._chosen
+        shrink = self._smaller if order.recipe.emit.compression == "small" else None
         overlay = self.overlay
         try:
-            plan, decisions, chosen = make_plan(self.order, overlay, parts, self.keys, compiled)
+            plan, decisions, chosen = make_plan(order, overlay, parts, self.keys, compiled, shrink)
         except MissingToolError as error:
             self.key = self._bare
-            plan, decisions, chosen = make_plan(self.order, overlay, parts, self.keys)
+            plan, decisions, chosen = make_plan(order, overlay, parts, self.keys, shrink=shrink)
             note = f"bytecode: the layer is built without: {error.message}. {error.hint}"
             plan = msgspec.structs.replace(plan, notes=(*plan.notes, note))
         self.store.save(self.store.path("plans", self.key, ".bytecode"), msgspec.msgpack.encode(chosen))
@@ -180,6 +191,22 @@ class Planner:
             imports=self.order.recipe.proof.imports,
             room=None if room is None else room - layer.unzipped_bytes,
         )
+
+    def _smaller(self, parts: Sequence[tuple[Index, Facts]], layer: Layer) -> tuple[Layer, list[str]]:
+        """The layer with its entries as they are compressed again, and the names of their data."""
+        from lamina.emit.smaller import smaller
+
+        trim = self.order.recipe.native.trim
+        return smaller(layer, parts, self.keys, self.store, self.progress, trim=trim)
+
+    def links(self) -> tuple[tuple[Link, ...], ...]:
+        """What of each part ships as a link to an identical file; empty where nothing does."""
+        if not self.order.recipe.emit.dedupe:
+            return ()
+        from lamina.planning import links_of
+
+        parts, said = self.decisions()
+        return links_of(self.order, self.overlay, parts, said)
 
     def bytecode(self) -> Choice:
         """What ships as bytecode, and what became of sources for it; remembered, or decided now."""

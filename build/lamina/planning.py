@@ -11,12 +11,13 @@ from lamina.audit.model import Artefact
 from lamina.bytecode.model import Choice
 from lamina.emit import layout, notices, sbom
 from lamina.emit import manifest as manifests
+from lamina.emit.dedupe import linked
 from lamina.errors import StaleLockError
 from lamina.findings import Finding
-from lamina.layer import Layer, assemble, shipped_by_package
+from lamina.layer import Layer, Link, assemble, shipped_by_package
 from lamina.lock import Lock, canonical, required
 from lamina.overlay import Generated
-from lamina.part.make import libdeflate
+from lamina.part.compress import libdeflate, smallest
 from lamina.part.model import PLAIN, EntryPoint, Facts, Index
 from lamina.part.scan import scan
 from lamina.plan import Plan
@@ -28,6 +29,8 @@ from lamina.recipe import Recipe
 
 #: Gives the bytecode that ships of parts in a layer that has none yet.
 Compile = Callable[[Sequence[tuple[Index, Facts]], Layer], Choice]
+#: Gives the same layer of entries that were compressed again, and the names of their data.
+Shrink = Callable[[Sequence[tuple[Index, Facts]], Layer], tuple[Layer, Sequence[str]]]
 
 
 def make_plan(
@@ -36,11 +39,13 @@ def make_plan(
     parts: Sequence[tuple[Index, Facts]],
     keys: Sequence[str],
     compiled: Compile | None = None,
+    shrink: Shrink | None = None,
 ) -> tuple[Plan, list[list[Decision]], Choice]:
     """Decide what ships of the parts, merge it, and lay out the zip and what stands beside it.
 
     ``keys`` are the parts' names in the store, in the same order. ``compiled`` gives the bytecode of a
-    layer. The plan's digest is empty: only writing tells it.
+    layer; ``shrink`` its entries compressed again, where the recipe asks for that. The plan's digest is empty: only
+    writing tells it.
     """
     recipe, target = order.recipe, order.target
     _check_complete(order, parts)
@@ -56,7 +61,9 @@ def make_plan(
     layer = _assembled(order, overlay, parts, decisions, texts, chosen) if chosen.picks else plain
     sizes = shipped_by_package(parts, layer)
     plan = Plan(
-        blueprint=layout.draw(layer, keys, libdeflate),
+        blueprint=layout.draw(layer, keys, libdeflate)
+        if shrink is None
+        else layout.draw(*shrink(parts, layer), smallest),
         sha256="",
         unzipped_bytes=layer.unzipped_bytes,
         entries=layer.files,
@@ -66,7 +73,7 @@ def make_plan(
         ),
         bytecode=_bytecode(chosen),
         findings=(*layer.findings, *check_metadata(parts, decisions), *_audited(order, parts, plain)),
-        notes=(*_idle_omits(order), *_notes(parts, layer), *_bytecode_notes(chosen)),
+        notes=(*_idle_omits(order), *_notes(parts, layer), *_bytecode_notes(chosen), *_link_notes(layer)),
         sbom=sbom.render(recipe.name, recipe.description, target.name, shipping),
         notices=texts,
     )
@@ -81,6 +88,16 @@ def layer_artefact(
 ) -> Artefact:
     """The layer that was planned so, as checks judge it; its notices, which no check reads, are left empty."""
     return artefact_of(order.name, parts, _assembled(order, overlay, parts, decisions, b""))
+
+
+def links_of(
+    order: Order,
+    overlay: Sequence[Generated],
+    parts: Sequence[tuple[Index, Facts]],
+    decisions: Sequence[Sequence[Decision]],
+) -> tuple[tuple[Link, ...], ...]:
+    """What of each part ships as a link to an identical file; empty where nothing does."""
+    return _assembled(order, overlay, parts, decisions, b"").links
 
 
 def composing_findings(
@@ -102,7 +119,7 @@ def _assembled(
     texts: bytes,
     chosen: Choice | None = None,
 ) -> Layer:
-    return assemble(
+    layer = assemble(
         parts,
         decisions,
         interpreter=order.target.runtime.interpreter,
@@ -112,6 +129,7 @@ def _assembled(
         bytecode=[] if chosen is None else [[(one.key, one.entries) for one in forms] for forms in chosen.picks],
         replaced=frozenset() if chosen is None else chosen.replaced,
     )
+    return linked(layer, parts) if order.recipe.emit.dedupe else layer
 
 
 def _audited(order: Order, parts: Sequence[tuple[Index, Facts]], layer: Layer) -> tuple[Finding, ...]:
@@ -190,3 +208,14 @@ def _bytecode_notes(chosen: Choice) -> Iterator[str]:
     if chosen.failed:
         more = f" and {len(chosen.failed) - 1:,} more" if len(chosen.failed) > 1 else ""
         yield f"bytecode: {chosen.failed[0]}{more} of the sources do not compile, and ship without"
+
+
+def _link_notes(layer: Layer) -> Iterator[str]:
+    """That the zip holds links, which not everything unpacks as such."""
+    links = [link for links in layer.links for link in links]
+    if links:
+        saved = sum(link.entry.size for link in links)
+        yield (
+            f"dedupe: {len(links):,} of the files are links to identical ones, {saved:,} bytes less; unpack the zip "
+            "with unzip, not with Python's zipfile, which writes links as small text files"
+        )

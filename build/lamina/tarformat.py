@@ -23,16 +23,20 @@ DATE = 318_211_200
 _BLOCK = 512
 _NAME, _PREFIX = 100, 155  # bytes that a header has for the end and the beginning of a path
 _MOST_BYTES = 8**11 - 1  # eleven octal digits
-_FILE, _FOLDER, _EXTENDED = b"0", b"5", b"x"
+_FILE, _LINK, _FOLDER, _EXTENDED = b"0", b"2", b"5", b"x"
 
 
 class File(NamedTuple):
-    """A file that goes in. ``size`` is in bytes, ``mode`` as in ``0o644``; ``pieces`` gives its content."""
+    """A file that goes in. ``size`` is in bytes, ``mode`` as in ``0o644``; ``pieces`` gives its content.
+
+    A symbolic link has a ``target``, where it leads, and no content.
+    """
 
     path: str
     mode: int
     size: int
     pieces: Callable[[], Iterable[bytes]]
+    target: str = ""
 
 
 class Written(NamedTuple):
@@ -45,6 +49,11 @@ class Written(NamedTuple):
 def held(path: str, content: bytes, mode: int = 0o644) -> File:
     """A file whose content is at hand."""
     return File(path, mode, len(content), lambda: (content,))
+
+
+def link(path: str, target: str) -> File:
+    """A symbolic link that leads to ``target``."""
+    return File(path, 0o777, 0, lambda: (), target)
 
 
 def write(files: Iterable[File], out: IO[bytes]) -> Written:
@@ -112,7 +121,12 @@ def _rows(files: Iterable[File]) -> list[tuple[str, File | None]]:
 def _headers(path: str, file: File | None) -> bytes:
     """The header of a file, or of a folder where there is none, with an extended one before it where it needs that."""
     size, mode, kind = (0, 0o755, _FOLDER) if file is None else (file.size, file.mode, _FILE)
-    records = b""
+    records, target = b"", b""
+    if file is not None and file.target:
+        kind, target = _LINK, file.target.encode()
+        if len(target) > _NAME or not file.target.isascii():
+            records += _record("linkpath", file.target)
+            target = file.target.encode("ascii", "replace")[:_NAME]
     split = _split(path)
     if split is None:
         records += _record("path", path)
@@ -122,9 +136,9 @@ def _headers(path: str, file: File | None) -> bytes:
         size = 0
     extended = b""
     if records:
-        extended = _header(b"", b"PaxHeader", 0o644, len(records), _EXTENDED)
+        extended = _header(b"", b"PaxHeader", 0o644, len(records), _EXTENDED, b"")
         extended += records + b"\0" * (-len(records) % _BLOCK)
-    return extended + _header(*split, mode, size, kind)
+    return extended + _header(*split, mode, size, kind, target)
 
 
 def _split(path: str) -> tuple[bytes, bytes] | None:
@@ -147,8 +161,8 @@ def _record(key: str, value: str) -> bytes:
     return str(length).encode() + rest
 
 
-def _header(prefix: bytes, name: bytes, mode: int, size: int, kind: bytes) -> bytes:
+def _header(prefix: bytes, name: bytes, mode: int, size: int, kind: bytes, target: bytes) -> bytes:
     start = b"%s%07o\0%07o\0%07o\0%011o\0%011o\0" % (name.ljust(_NAME, b"\0"), mode, 0, 0, size, DATE)
-    rest = kind + b"\0" * 100 + b"ustar\x0000" + b"\0" * 64 + b"%07o\0%07o\0" % (0, 0) + prefix
+    rest = kind + target.ljust(_NAME, b"\0") + b"ustar\x0000" + b"\0" * 64 + b"%07o\0%07o\0" % (0, 0) + prefix
     summed = sum(start) + 8 * ord(" ") + sum(rest)
     return (start + b"%06o\0 " % summed + rest).ljust(_BLOCK, b"\0")

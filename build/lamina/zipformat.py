@@ -19,7 +19,8 @@ _TIME, _DATE = 0, 2 << 5 | 1
 _VERSION_NEEDED = 20
 _MADE_BY_UNIX = 3 << 8 | _VERSION_NEEDED
 _UTF8 = 0x800
-_FILE = 0o100000
+#: What an entry is, by the mode that its attributes hold (``S_IFREG``, ``S_IFLNK``).
+FILE, LINK = 0o100000, 0o120000
 
 _LOCAL = struct.Struct("<4sHHHHHIIIHH")
 _CENTRAL = struct.Struct("<4sHHHHHHIIIHHHHHII")
@@ -41,10 +42,15 @@ def local_header(path: str, method: int, crc: int, compressed: int, size: int) -
     ) + name  # fmt: skip
 
 
-def central_header(path: str, method: int, crc: int, compressed: int, size: int, offset: int, *, mode: int) -> bytes:
-    """The directory's record of an entry whose local header stands at ``offset``; ``mode`` as in ``0o644``."""
+def central_header(
+    path: str, method: int, crc: int, compressed: int, size: int, offset: int, *, mode: int, kind: int = FILE
+) -> bytes:
+    """The directory's record of an entry whose local header stands at ``offset``; ``mode`` as in ``0o644``.
+
+    ``kind`` is :data:`FILE` or :data:`LINK`; the content of a link is where it leads.
+    """
     name = path.encode()
-    attributes = (_FILE | mode) << 16
+    attributes = (kind | mode) << 16
     return _CENTRAL.pack(
         b"PK\x01\x02", _MADE_BY_UNIX, _VERSION_NEEDED, _flags(path), method, _TIME, _DATE, crc, compressed, size,
         len(name), 0, 0, 0, 0, attributes, offset,

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import mmap
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import IO, NamedTuple
 
 import msgspec
@@ -17,8 +15,8 @@ from lamina.audit.facts import facts
 from lamina.bytecode.compilers import Compiler
 from lamina.bytecode.compiling import Unit, compile_all
 from lamina.bytecode.model import Compiled, bytecode_path, compiled_key
-from lamina.errors import IntegrityError
 from lamina.part.compress import libdeflate
+from lamina.part.entry import read_entry
 from lamina.part.library import data_path
 from lamina.part.model import PLAIN, Entry, Index
 from lamina.progress import Progress
@@ -157,7 +155,7 @@ def _compile(
     for one in missing.values():
         counts.append(len(one.sources))
         path = data_path(store, one.part)
-        units += [Unit(entry.path, entry.size, partial(_content, path, entry)) for entry in one.sources]
+        units += [Unit(entry.path, entry.size, partial(read_entry, path, entry)) for entry in one.sources]
     with store.workplace() as folder, progress.task("compiling", sum(unit.size for unit in units)) as task:
         results = compile_all(units, compiler, magic, folder, task)
     made = {}
@@ -171,21 +169,6 @@ def _compile(
                 made[key] = _write(done, python, compiler.version, out)
             store.save(store.path("parts", key, ".index"), msgspec.msgpack.encode(made[key]))
     return made
-
-
-def _content(path: Path, entry: Entry) -> bytes:
-    """One source out of the data of its part."""
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        end = entry.offset + entry.length
-        raw = data[end - entry.compressed : end]
-    try:
-        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        content = raw if entry.method == STORED else inflater.decompress(raw, entry.size + 1)
-    except zlib.error:
-        content = b""
-    if len(content) != entry.size or hashlib.sha256(content).digest() != entry.sha256:
-        raise IntegrityError(f"{path}: {entry.path} is damaged", hint="Run lamina cache clear, then build again.")
-    return content
 
 
 def _write(done: dict[str, bytes], python: tuple[int, int], version: tuple[int, ...], out: IO[bytes]) -> Compiled:

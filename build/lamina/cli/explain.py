@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import click
@@ -9,6 +10,7 @@ import msgspec
 
 from lamina.cli import common
 from lamina.errors import UsageError
+from lamina.layer import Link
 from lamina.part.model import Index
 from lamina.pipeline import bytecode_of
 from lamina.planner import Planner
@@ -69,14 +71,17 @@ def command(
         parts, decided = planner.decisions()
         chosen = planner.bytecode()
         decisions = chosen.over(decided)
+        symlinks = planner.links()
         indexes = [index if recipe.native.trim else msgspec.structs.replace(index, trimmed=()) for index, _ in parts]
         if as_json:
-            told = [_told(target.name, index, said, path) for index, said in zip(indexes, decisions, strict=True)]
+            rowed = zip(indexes, decisions, symlinks or [()] * len(indexes), strict=True)
+            told = [_told(target.name, index, said, linked, path) for index, said, linked in rowed]
             if path is None:
                 told = _with_largest(told, largest_kept(indexes, decisions), largest_dropped(indexes, decisions))
             rows += [row for row in told if row.decisions or path is None]
             continue
-        lines = [*(path_lines(indexes, decisions, path) if path else summary_lines(indexes, decisions))]
+        given = (indexes, decisions)
+        lines = [*(path_lines(*given, path, symlinks) if path else summary_lines(*given, symlinks))]
         if not lines:
             raise UsageError(f"{path}: no wheel of {recipe.name} has it", hint=f"See: lamina explain {recipe.name}")
         click.echo(f"# {recipe.name} for {target.name}")
@@ -90,7 +95,7 @@ def command(
     return 0
 
 
-def _told(target: str, index: Index, said: list[Decision], path: str | None) -> machine.Explain:
+def _told(target: str, index: Index, said: list[Decision], linked: Sequence[Link], path: str | None) -> machine.Explain:
     """The decisions about one package, or those of them that ``path`` covers."""
     decided = tuple(
         machine.Decided(one.path, one.size, one.rule, one.dropped, one.reason)
@@ -99,7 +104,8 @@ def _told(target: str, index: Index, said: list[Decision], path: str | None) -> 
     )
     trimmed = trimmed_bytes(index, said).items()
     less = sum(size for place, size in trimmed if path is None or covers(path, index, place))
-    return machine.Explain(target, index.name, index.version, decided, trimmed_bytes=less)
+    saved = sum(link.entry.size for link in linked if path is None or covers(path, index, link.entry.path))
+    return machine.Explain(target, index.name, index.version, decided, trimmed_bytes=less, linked_bytes=saved)
 
 
 def _with_largest(told: list[machine.Explain], kept: list[Thing], dropped: list[Thing]) -> list[machine.Explain]:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from lamina.emit.zip import Blueprint, Piece
 from lamina.layer import Layer
 from lamina.part.model import Entry
-from lamina.zipformat import DEFLATED, STORED, central_header, check_length, end_of_directory, local_header
+from lamina.zipformat import DEFLATED, LINK, STORED, central_header, check_length, end_of_directory, local_header
 
 
 def draw(layer: Layer, keys: Sequence[str], compress: Callable[[bytes], bytes]) -> Blueprint:
-    """Lay out the zip: parts in their order, then generated files; the directory sorted by the bytes of the paths.
+    """Lay out the zip: parts in their order, generated files, links; the directory sorted by the bytes of the paths.
 
     ``keys`` are the parts' names in the store, in the order of ``layer.picks``. Bytecode follows them.
 
@@ -37,6 +37,11 @@ def draw(layer: Layer, keys: Sequence[str], compress: Callable[[bytes], bytes]) 
         fields = (file.path, method, zlib.crc32(file.content), len(data), len(file.content))
         central.append((file.path.encode(), central_header(*fields, offset + len(generated), mode=file.mode)))
         generated += local_header(*fields) + data
+    for link in (link for links in layer.links for link in links):
+        path, target = link.entry.path, link.target.encode()
+        fields = (path, STORED, zlib.crc32(target), len(target), len(target))
+        central.append((path.encode(), central_header(*fields, offset + len(generated), mode=0o777, kind=LINK)))
+        generated += local_header(*fields) + target
     offset += len(generated)
     records = b"".join(record for _, record in sorted(central))
     directory = records + end_of_directory(len(central), len(records), offset)

@@ -15,8 +15,8 @@ from lamina.findings import Finding
 class Package(msgspec.Struct, frozen=True, omit_defaults=True):
     """One package of the artefact. Bytes are unpacked; what was pruned is told against the wheel.
 
-    ``trimmed_bytes`` is what its native files ship smaller by, ``bytecode_bytes`` what of it is bytecode; each is left
-    out where that is nothing.
+    ``trimmed_bytes`` is what its native files ship smaller by, ``bytecode_bytes`` what of it is bytecode,
+    ``linked_bytes`` what ships as links to identical files; each is left out where that is nothing.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Package(msgspec.Struct, frozen=True, omit_defaults=True):
     pruned_bytes: int
     trimmed_bytes: int = 0
     bytecode_bytes: int = 0
+    linked_bytes: int = 0
 
 
 class Bytecode(msgspec.Struct, frozen=True):

@@ -24,7 +24,7 @@ class Piece(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Blueprint(msgspec.Struct, frozen=True, array_like=True):
-    """Everything one zip is made of. ``generated``: the generated files with headers; ``directory`` ends it."""
+    """Everything one zip is made of. ``generated``: generated files and links, with headers; ``directory`` ends it."""
 
     pieces: tuple[Piece, ...]
     generated: bytes

@@ -7,6 +7,7 @@ A layer is a tar, compressed as one gzip member. That of the dependencies holds 
 from __future__ import annotations
 
 import hashlib
+import stat
 import zipfile
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -123,13 +124,15 @@ def _key(what: str, made_from: str) -> str:
 
 
 def _entries(archive: zipfile.ZipFile) -> list[tars.File]:
-    """The files of the layer zip, at their places in the image."""
-    return [
-        tars.File(
-            f"opt/{info.filename}", info.external_attr >> 16 & 0o777, info.file_size, partial(_read, archive, info)
-        )
-        for info in archive.infolist()
-    ]
+    """The files and links of the layer zip, at their places in the image."""
+    files = []
+    for info in archive.infolist():
+        path, mode = f"opt/{info.filename}", info.external_attr >> 16
+        if stat.S_ISLNK(mode):
+            files.append(tars.link(path, archive.read(info).decode()))
+        else:
+            files.append(tars.File(path, mode & 0o777, info.file_size, partial(_read, archive, info)))
+    return files
 
 
 def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:

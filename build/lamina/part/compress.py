@@ -1,6 +1,9 @@
-"""The one way in which bytes are deflated here, apart from the maker of parts, which a warm build never loads."""
+"""The two ways in which bytes are deflated here: as parts are, and as small as libdeflate can."""
 
 from __future__ import annotations
+
+#: The strongest level of libdeflate.
+STRONGEST = 12
 
 
 def libdeflate(content: bytes) -> bytes:
@@ -8,3 +11,10 @@ def libdeflate(content: bytes) -> bytes:
     import deflate
 
     return bytes(deflate.deflate_compress(content, 6))
+
+
+def smallest(content: bytes) -> bytes:
+    """Compress at libdeflate's strongest level, which takes some twenty times as long; as deterministic."""
+    import deflate
+
+    return bytes(deflate.deflate_compress(content, STRONGEST))

@@ -11,6 +11,7 @@ import msgspec
 
 from lamina.errors import IntegrityError
 from lamina.lock import LockedWheel
+from lamina.part.compress import STRONGEST
 from lamina.part.model import Facts, Index
 from lamina.progress import SILENT, Progress
 from lamina.store import Store
@@ -18,13 +19,28 @@ from lamina.store import Store
 #: Counted up with every change of what a part holds; it is part of every part's name.
 FORMAT = 8
 
+#: Counted up with every change of how entries are compressed again; see :mod:`lamina.part.small`.
+SMALL_FORMAT = 1
+
 #: The files of a part; the index is written last and completes it.
 SUFFIXES = (".data", ".facts", ".index")
+#: Those of its entries compressed again.
+SMALL_SUFFIXES = (".data", ".index")
 
 
 def part_key(wheel_sha256: str) -> str:
     """The name of the part made from this wheel by this version of the maker and of libdeflate."""
     made_from = f"part {FORMAT}\ndeflate {deflate.__version__}\nwheel {wheel_sha256}\n"
+    return hashlib.sha256(made_from.encode()).hexdigest()
+
+
+def small_key(part: str, *, trim: bool) -> str:
+    """The name of the entries of the part named ``part``, or of compiled ones, compressed as small as can be.
+
+    With ``trim``, native files are the trimmed ones where the part has them so, and the whole ones are not there.
+    """
+    form = "trimmed" if trim else "whole"
+    made_from = f"small {SMALL_FORMAT} level {STRONGEST} {form}\ndeflate {deflate.__version__}\npart {part}\n"
     return hashlib.sha256(made_from.encode()).hexdigest()
 
 

@@ -30,10 +30,5 @@ class Limit(NamedTuple):
 
 
 LIMITS = {
-    limit.key: limit
-    for limit in (
-        Limit("prune.untraced", [], "dropping what no trace touched is not built yet"),
-        Limit("emit.compression", "copy", "compressing again is not built yet"),
-        Limit("emit.dedupe", allowed=False, missing="writing identical files as symlinks is not built yet"),
-    )
+    limit.key: limit for limit in (Limit("prune.untraced", [], "dropping what no trace touched is not built yet"),)
 }

@@ -58,8 +58,8 @@ architecture = "x86_64"
 #mode = "fit"                         # off, fit, all, sourceless
 
 [emit]
-#compression = "copy"                 # not built yet: small
-#dedupe = false                       # not built yet
+#compression = "copy"                 # or "small": compressed again, as hard as can be, once
+#dedupe = false                       # identical files as relative symlinks
 
 # The limit is on the whole function: this layer, what stands in stack, the function's own code.
 [budget]

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from lamina.bytecode.model import Choice
+from lamina.layer import Link
 from lamina.part.model import Index
 from lamina.prune.model import Decision, Thing
 from lamina.prune.rules import RULES
@@ -90,13 +91,20 @@ def _thing(index: Index, place: str, rule: str, sizes: Mapping[str, int], spoken
     return Thing(index.name, path, len(sizes), sum(sizes.values()), rule, reason)
 
 
-def summary_lines(indexes: Sequence[Index], decisions: Sequence[Sequence[Decision]]) -> Iterator[str]:
-    """One paragraph a package: what ships of it, then each rule with files and bytes gone, and those kept with why."""
-    for index, said in zip(indexes, decisions, strict=True):
+def summary_lines(
+    indexes: Sequence[Index], decisions: Sequence[Sequence[Decision]], links: Sequence[Sequence[Link]] = ()
+) -> Iterator[str]:
+    """One paragraph a package: what ships of it, then each rule with files and bytes gone, and those kept with why.
+
+    ``links`` are those of each part; none at all where nothing ships as one.
+    """
+    for index, said, linked in zip(indexes, decisions, links or [()] * len(indexes), strict=True):
         whole = sum(entry.size for entry in index.entries)
         gone = sum(decision.size for decision in said if decision.dropped)
         trimmed = trimmed_bytes(index, said)
-        yield f"{index.name} {index.version}: {whole - gone - sum(trimmed.values()):,} of {whole:,} bytes ship"
+        saved = sum(link.entry.size for link in linked)
+        ships = whole - gone - sum(trimmed.values()) - saved
+        yield f"{index.name} {index.version}: {ships:,} of {whole:,} bytes ship"
         by_rule: Mapping[str, list[Decision]] = defaultdict(list)
         for decision in said:
             by_rule[decision.rule].append(decision)
@@ -105,6 +113,8 @@ def summary_lines(indexes: Sequence[Index], decisions: Sequence[Sequence[Decisio
         if trimmed:
             count = plural(len(trimmed), "native file")
             yield f"  native.trim: {sum(trimmed.values()):,} bytes of {count} that no loader maps"
+        if linked:
+            yield f"  emit.dedupe: {saved:,} bytes of {plural(len(linked), 'file')}, each a link to an identical one"
 
 
 def trimmed_bytes(index: Index, said: Sequence[Decision]) -> dict[str, int]:
@@ -114,8 +124,14 @@ def trimmed_bytes(index: Index, said: Sequence[Decision]) -> dict[str, int]:
     return {entry.path: whole[entry.path] - entry.size for entry in index.trimmed if entry.path not in dropped}
 
 
-def path_lines(indexes: Sequence[Index], decisions: Sequence[Sequence[Decision]], path: str) -> Iterator[str]:
+def path_lines(
+    indexes: Sequence[Index],
+    decisions: Sequence[Sequence[Decision]],
+    path: str,
+    links: Sequence[Sequence[Link]] = (),
+) -> Iterator[str]:
     """Every file at or below ``path`` (also relative to ``python/``, or a package's name), and why."""
+    targets = {link.entry.path: link.target for linked in links for link in linked}
     for index, said in zip(indexes, decisions, strict=True):
         spoken = {decision.path: decision for decision in said}
         trimmed = trimmed_bytes(index, said)
@@ -125,6 +141,8 @@ def path_lines(indexes: Sequence[Index], decisions: Sequence[Sequence[Decision]]
             decision = spoken.get(entry.path)
             less = trimmed.get(entry.path, 0)
             after = f"; {less:,} bytes of it trimmed" if less else ""
+            if entry.path in targets:
+                after += f"; a link to the identical {targets[entry.path]}"
             if decision is None:
                 yield f"ships    {entry.size - less:>11,}  {entry.path} ({index.name}: {_UNSPOKEN}{after})"
             else:

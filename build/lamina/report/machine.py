@@ -127,7 +127,7 @@ class Explain(msgspec.Struct, frozen=True):
 
     ``largest_kept`` and ``largest_dropped`` are those of the ten largest things of the whole layer that are of this
     package; both are empty where a path was asked for. ``trimmed_bytes`` is what its native files that ship, or those
-    of them at the path, ship smaller by.
+    of them at the path, ship smaller by, ``linked_bytes`` what of them ships as links to identical files.
     """
 
     target: str
@@ -137,6 +137,7 @@ class Explain(msgspec.Struct, frozen=True):
     largest_kept: tuple[Thing, ...] = ()
     largest_dropped: tuple[Thing, ...] = ()
     trimmed_bytes: int = 0
+    linked_bytes: int = 0
 
 
 class Kind(msgspec.Struct, frozen=True):

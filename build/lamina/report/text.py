@@ -35,7 +35,9 @@ def build_lines(
         yield f"  {sizes}, {plural(manifest.entries, 'file')}"
         yield f"  sha256 {manifest.sha256}"
     trimmed = sum(package.trimmed_bytes for package in manifest.packages)
+    linked = sum(package.linked_bytes for package in manifest.packages)
     ships = f"{shipped:,} bytes ship, {pruned:,} do not" + (f", {trimmed:,} are trimmed" if trimmed else "")
+    ships += f", {linked:,} are links" if linked else ""
     yield f"  {plural(len(manifest.packages), 'package')}: {ships} (lamina explain {manifest.name})"
     yield from table(manifest.findings, by_folder, paint=paint)
     for note in notes:

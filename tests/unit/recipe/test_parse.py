@@ -549,16 +549,6 @@ def test_targets_that_do_not_exist_are_explained_where_they_stand(lines: str, ke
             '[prune]\nuntraced = ["a/*"]',
             "prune.untraced: dropping what no trace touched is not built yet; leave it out",
         ),
-        (
-            "",
-            '[emit]\ncompression = "small"',
-            'emit.compression: compressing again is not built yet; "copy" is what this version does',
-        ),
-        (
-            "",
-            "[emit]\ndedupe = true",
-            "emit.dedupe: writing identical files as symlinks is not built yet; false is what this version does",
-        ),
     ],
 )
 def test_what_is_not_built_yet_is_refused_with_what_to_write(top: str, tables: str, message: str) -> None:
