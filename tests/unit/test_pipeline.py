@@ -7,6 +7,7 @@ import datetime as dt
 import hashlib
 import json
 import os
+import tarfile
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,14 +19,16 @@ from lamina import files
 from lamina.emit import manifest as manifests
 from lamina.emit.manifest import Proof
 from lamina.errors import IntegrityError, UnsafeWheelError, UsageError
+from lamina.image.layers import dependencies
 from lamina.lock import Lock, LockedFile, LockedWheel, inputs_digest, render
 from lamina.overlay import Generated
-from lamina.part.library import data_path, part_key
+from lamina.part.library import data_path, part_key, small_key
 from lamina.pipeline import Built, build
 from lamina.planner import Planner
 from lamina.progress import SILENT, Progress
 from lamina.project import Order, Project
-from lamina.recipe import Accept, Budget, Bytecode, Function, Omit, Overlay, Prune, Recipe, Source, TargetSpec
+from lamina.recipe import Accept, Budget, Bytecode, Emit, Function, Omit, Overlay, Prune, Recipe, Source, TargetSpec
+from lamina.report.text import build_lines
 from lamina.runtimes import quotas
 from lamina.store import Store
 from lamina.taken import keep, place
@@ -146,6 +149,82 @@ def test_the_manifest_tells_what_was_written(bench: Bench) -> None:
     assert beta.pruned_bytes == 0
     assert alpha.shipped_bytes + beta.shipped_bytes + len(notices) == manifest.unzipped_bytes
     assert list(read) == [field for field in manifests.Manifest.__struct_fields__ if field not in {"bytecode", "image"}]
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        return {info.filename: archive.read(info) for info in archive.infolist()}
+
+
+def test_small_is_the_same_layer_in_fewer_bytes(bench: Bench, forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "".join(f"def f{number}(x):\n    return x + {number * number}\n" for number in range(3000))
+    bench.add(forge("gamma", files={"gamma/__init__.py": text, "gamma/notes": "x" * 500}))
+    plain = bench.build().manifest
+    path = bench.output / f"{NAME}.zip"
+    copied = contents(path)
+    told = Told()
+    emit = Emit(compression="small")
+    built = bench.build(told, emit=emit)
+    assert [stage for stage in told.stages if stage.startswith("compressing")]
+    assert contents(path) == copied
+    assert built.manifest.zipped_bytes < plain.zipped_bytes
+    changed = {"sha256", "code_sha256", "zipped_bytes"}
+    for field in set(manifests.Manifest.__struct_fields__) - changed - {"image"}:
+        assert getattr(built.manifest, field) == getattr(plain, field)
+
+    again = bench.build(told := Told(), emit=emit)
+    assert (again.warm, again.manifest) == (True, built.manifest)
+    assert told.stages == [f"writing {NAME}.zip"]
+
+    # Data that was damaged is made again, and so it is elsewhere: the same bytes.
+    wheel = next(wheel for wheel in bench.wheels if wheel.name == "gamma")
+    data = data_path(bench.store, small_key(part_key(wheel.sha256), trim=True))
+    data.write_bytes(data.read_bytes()[:-1] + b"?")
+    assert bench.build(emit=emit).manifest == built.manifest
+    bench.store = Store(bench.root / "another store")
+    monkeypatch.setattr(os, "cpu_count", lambda: 5)
+    assert bench.build(emit=emit).manifest == built.manifest
+
+
+def test_identical_files_ship_once_and_that_is_told(bench: Bench, forge: Forge) -> None:
+    data = bytes(range(256)) * 20
+    bench.add(forge("gamma", files={"gamma/__init__.py": "", "gamma/a/x.bin": data, "gamma/b/x.bin": data}))
+    plain = bench.build().manifest
+    copied = contents(bench.output / f"{NAME}.zip")
+    emit = Emit(dedupe=True)
+    built = bench.build(emit=emit)
+    linked = contents(bench.output / f"{NAME}.zip")
+    assert linked == {**copied, "python/gamma/b/x.bin": b"../a/x.bin"}
+    assert built.notes[-1] == (
+        "dedupe: 1 of the files are links to identical ones, 5,120 bytes less; unpack the zip with unzip, not with "
+        "Python's zipfile, which writes links as small text files"
+    )
+    assert built.manifest.unzipped_bytes == plain.unzipped_bytes - 5120
+    assert built.manifest.entries == plain.entries
+    assert [package.linked_bytes for package in built.manifest.packages] == [0, 0, 5120]
+    assert json.loads(manifests.render(plain))["packages"][2].keys().isdisjoint({"linked_bytes"})
+    shipped = sum(package.shipped_bytes for package in built.manifest.packages)
+    lines = [*build_lines(built.manifest, "x.zip", warm=False, notes=())]
+    assert f"  3 packages: {shipped:,} bytes ship, 608 do not, 5,120 are links (lamina explain demo)" in lines
+    planner = Planner(bench.order(emit=emit), bench.store, bench.fetch, SILENT)
+    assert [[(link.entry.path, link.target) for link in links] for links in planner.links()] == [
+        [],
+        [],
+        [("python/gamma/b/x.bin", "../a/x.bin")],
+    ]
+    assert Planner(bench.order(), bench.store, bench.fetch, SILENT).links() == ()
+
+
+def test_links_stay_links_in_the_layer_of_an_image(bench: Bench, forge: Forge) -> None:
+    data = bytes(range(256)) * 20
+    bench.add(forge("gamma", files={"gamma/__init__.py": "", "gamma/a/x.bin": data, "gamma/b/x.bin": data}))
+    planner = Planner(bench.order(emit=Emit(dedupe=True)), bench.store, bench.fetch, SILENT)
+    made = dependencies(planner, planner.make())
+    with tarfile.open(made.layer.path) as archive:
+        link = archive.getmember("opt/python/gamma/b/x.bin")
+        assert (link.issym(), link.linkname) == (True, "../a/x.bin")
+        assert archive.getmember("opt/python/gamma/a/x.bin").size == len(data)
 
 
 def test_line_ends_of_recipe_and_lock_do_not_count(bench: Bench) -> None:

@@ -93,6 +93,16 @@ def test_a_large_file_states_its_size_in_an_extended_header() -> None:
     assert b"19 size=9663676416\n" in header
 
 
+@pytest.mark.parametrize("target", ["b", "../x/" + "y" * 94, "../" + "ü" * 50, "../" + "z" * 200])
+def test_a_link_is_one(target: str) -> None:
+    content = written([tars.link("a/link", target), tars.held("a/b", b"x")])
+    with tarfile.open(fileobj=io.BytesIO(content), encoding="utf-8") as archive:
+        member = archive.getmember("a/link")
+        assert (member.issym(), member.linkname, member.size, member.mode) == (True, target, 0, 0o777)
+        assert archive.extractfile("a/b").read() == b"x"  # type: ignore[union-attr]
+    assert (b"linkpath=" in content) == (len(target.encode()) > 100 or not target.isascii())
+
+
 def test_content_of_another_size_than_was_said_is_refused() -> None:
     with pytest.raises(IntegrityError) as caught:
         tars.write([tars.File("a/b", 0o644, 3, lambda: (b"ab",))], io.BytesIO())

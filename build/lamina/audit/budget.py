@@ -50,7 +50,7 @@ def check_size(
 
 
 #: What compressing again saves of a layer's zip at the most that was seen, in per cent.
-_SAVED = 10
+_SAVED = 5
 _MAY_FIT = ' Or compress it harder, which may just suffice: [emit] compression = "small".'
 
 

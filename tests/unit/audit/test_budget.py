@@ -62,6 +62,19 @@ def test_direct_upload() -> None:
     )
 
 
+def test_compressing_again_is_named_where_it_may_suffice() -> None:
+    plain = "Upload it to a bucket in the layer's region first; the commands stand at the end of the build."
+    more = ' Or compress it harder, which may just suffice: [emit] compression = "small".'
+    for zipped, small, hint in (
+        (52_428_801, False, plain + more),
+        (55_188_210, False, plain + more),
+        (55_188_211, False, plain),
+        (52_428_801, True, plain),
+    ):
+        (found,) = check_zip(ZIP, zipped, 1, quotas(), small=small)
+        assert found.hint == hint
+
+
 def test_number_of_entries() -> None:
     assert list(check_zip(ZIP, 1, 65_534, quotas())) == []
     (found,) = check_zip(ZIP, 1, 65_535, quotas())
