@@ -57,8 +57,11 @@ def make_plan(
     ]
     texts = notices.render(shipping)
     plain = _assembled(order, overlay, parts, decisions, texts)
-    chosen = Choice(()) if compiled is None else compiled(parts, plain)
-    layer = _assembled(order, overlay, parts, decisions, texts, chosen) if chosen.picks else plain
+    bare = _linked(order, plain, parts)
+    chosen = Choice(()) if compiled is None else compiled(parts, bare)
+    layer = bare
+    if chosen.picks:
+        layer = _linked(order, _assembled(order, overlay, parts, decisions, texts, chosen), parts)
     sizes = shipped_by_package(parts, layer)
     plan = Plan(
         blueprint=layout.draw(layer, keys, libdeflate)
@@ -97,7 +100,7 @@ def links_of(
     decisions: Sequence[Sequence[Decision]],
 ) -> tuple[tuple[Link, ...], ...]:
     """What of each part ships as a link to an identical file; empty where nothing does."""
-    return _assembled(order, overlay, parts, decisions, b"").links
+    return _linked(order, _assembled(order, overlay, parts, decisions, b""), parts).links
 
 
 def composing_findings(
@@ -119,7 +122,7 @@ def _assembled(
     texts: bytes,
     chosen: Choice | None = None,
 ) -> Layer:
-    layer = assemble(
+    return assemble(
         parts,
         decisions,
         interpreter=order.target.runtime.interpreter,
@@ -129,6 +132,10 @@ def _assembled(
         bytecode=[] if chosen is None else [[(one.key, one.entries) for one in forms] for forms in chosen.picks],
         replaced=frozenset() if chosen is None else chosen.replaced,
     )
+
+
+def _linked(order: Order, layer: Layer, parts: Sequence[tuple[Index, Facts]]) -> Layer:
+    """The layer as it ships. What is audited is the one before: the loader takes a link for a file where it stands."""
     return linked(layer, parts) if order.recipe.emit.dedupe else layer
 
 

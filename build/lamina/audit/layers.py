@@ -20,7 +20,7 @@ def artefact_of(name: str, parts: Sequence[tuple[Index, Facts]], layer: Layer) -
     """The layer as an artefact; only what was generated or comes from the overlay is looked at here."""
     items: list[Item] = []
     packages = []
-    for number, ((index, facts), pick) in enumerate(zip(parts, layer.picks, strict=True)):
+    for (index, facts), pick in zip(parts, layer.picks, strict=True):
         items += (
             Item(
                 path=entry.path,
@@ -35,9 +35,7 @@ def artefact_of(name: str, parts: Sequence[tuple[Index, Facts]], layer: Layer) -
             )
             for entry in pick
         )
-        links = layer.links[number] if layer.links else ()
-        items += (Item(link.entry.path, _ROOT + link.entry.path, 0, 0o777, "link", link.target) for link in links)
-        paths = frozenset(entry.path for entry in (*pick, *(link.entry for link in links)))
+        paths = frozenset(entry.path for entry in pick)
         if paths:
             packages.append(_package(index, facts, paths))
     items += map(_item, layer.generated)

@@ -17,6 +17,8 @@ from lamina.target import Target
 
 #: How many links the kernel follows on one path (Linux, path_resolution(7)).
 _MOST_LINKS = 40
+#: Links from one name of a library to the next: ``libx.so``, ``libx.so.1``, ``libx.so.1.2.3``, and one to spare.
+_MOST_NAMES = 4
 #: How long a path may be, in characters, before the kernel refuses it (PATH_MAX).
 LONGEST_PATH = 4096
 #: The folders that packages stand in, in every kind of artefact.
@@ -27,9 +29,10 @@ class World(NamedTuple):
     """Everything in the running function. Made by :func:`world_of`.
 
     ``files`` and ``packages`` are by place; ``packages`` tells to which distribution a file belongs. ``named`` are the
-    places of ELF files by soname and by file name. ``links`` tells whether there is any link. ``complete`` tells that
-    an image brings its own C library: then what the runtime would have says nothing. ``linked`` says of each ELF file,
-    by place, where the loader finds what it needs: see :func:`lamina.audit.loader.resolve`. ``offered`` are the symbols
+    places of ELF files by soname, by file name and by the names of links to them. ``links`` tells whether there is any
+    link. ``complete`` tells that an image brings its own C library: then what the runtime would have says nothing.
+    ``linked`` says of each ELF file, by place, where the loader finds what it needs: see
+    :func:`lamina.audit.loader.resolve`. ``offered`` are the symbols
     of CPython's names that files of the world define, as those that bring an interpreter or a shim.
     """
 
@@ -97,6 +100,10 @@ def world_of(artefacts: Sequence[Artefact], target: Target) -> World:
         if item.binary is not None and item.binary.elf is not None:
             for name in sorted({posixpath.basename(place), item.binary.elf.soname} - {""}):
                 named.setdefault(name, []).append(place)
+    for place, item in sorted(files.items()):
+        if item.kind == "link" and (end := _link_end(place, files)) is not None:
+            known = named.setdefault(posixpath.basename(place), [])
+            known += [end] if end not in known else []
     world = World(
         target,
         files,
@@ -111,6 +118,16 @@ def world_of(artefacts: Sequence[Artefact], target: Target) -> World:
         ),
     )
     return world._replace(linked=resolve(world))
+
+
+def _link_end(place: str, files: Mapping[str, Item]) -> str | None:
+    """The place of the ELF file that a link leads to, by links of files alone; ``None`` where there is none."""
+    for _ in range(_MOST_NAMES):
+        item = files.get(place)
+        if item is None or item.kind != "link":
+            return place if item is not None and item.binary is not None and item.binary.elf is not None else None
+        place = _normal(posixpath.join(posixpath.dirname(place), item.target))
+    return None
 
 
 def inside(item: Item) -> str:

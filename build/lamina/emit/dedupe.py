@@ -59,7 +59,7 @@ def linked(layer: Layer, parts: Sequence[tuple[Index, Facts]]) -> Layer:
     gone = {(file.part, file.entry.path) for file, _ in found}
     links: list[list[Link]] = [[] for _ in parts]
     for file, target in sorted(found, key=lambda one: one[0].entry.path.encode()):
-        relative = posixpath.relpath(target, posixpath.dirname(file.entry.path))
+        relative = posixpath.relpath(f"/{target}", posixpath.dirname(f"/{file.entry.path}"))
         links[file.part].append(Link(file.entry, relative))
     picks = (
         tuple(entry for entry in pick if (number, entry.path) not in gone) for number, pick in enumerate(layer.picks)

@@ -112,3 +112,21 @@ def test_any_links_end(tree: dict[str, str | None], path: str) -> None:
     items = [file(place) if target is None else link(place, target) for place, target in tree.items()]
     found = world_of([artefact(*items)], TARGET).at(path)
     assert found is None or found.kind == "file"
+
+
+def test_a_library_is_known_by_the_names_of_links_to_it() -> None:
+    elf = Binary("elf", "x86_64", library=True, elf=Elf(62, 64, little=True, type=3, soname="libx.so.1"))
+    library = Item("lib/libx.so.1", "/opt/lib/libx.so.1", 1, binary=elf)
+    links = (
+        link("/opt/lib/libx.so", "libx.so.1"),
+        link("/opt/python/pkg/libx.so.1", "../../lib/libx.so.1"),
+        link("/opt/lib/short.so", "libx.so"),
+        link("/opt/lib/round.so", "round.so"),
+        link("/opt/lib/nowhere.so", "../gone"),
+        link("/opt/lib/data.so", "text"),
+        link("/opt/lib/long.so", "../" * 5000 + "etc"),
+    )
+    found = world_of([artefact(library, file("/opt/lib/text"), *links)], TARGET).named
+    assert {name: places for name, places in found.items() if places} == dict.fromkeys(
+        ["libx.so.1", "libx.so", "short.so"], ("/opt/lib/libx.so.1",)
+    )
