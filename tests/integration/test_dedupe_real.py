@@ -40,7 +40,7 @@ def trees(layers: Layers, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
         "linked": "dedupe = true",
         "smaller": 'dedupe = true\ncompression = "small"',
     }.items():
-        extra = f'[bytecode]\nmode = "off"\n[emit]\n{emit}\n'
+        extra = f'[bytecode]\nmode = "all"\n[emit]\n{emit}\n'
         layers.write(name, ["cmeel-zlib==1.3.2"], extra=extra, python="cp312")
         done = layers.run(name, "-m", "lamina", "build", name, "--json", "--quiet")
         assert done.returncode == 0, done.stdout + done.stderr
@@ -74,10 +74,10 @@ def test_every_path_has_the_same_content(trees: dict[str, Path]) -> None:
         assert package["linked_bytes"] == 2 * size
         assert told["manifest"]["entries"] == plain["manifest"]["entries"]
         assert plain["manifest"]["unzipped_bytes"] - told["manifest"]["unzipped_bytes"] == 2 * size
-        assert told["notes"][-1] == (
+        assert (
             f"dedupe: 2 of the files are links to identical ones, {2 * size:,} bytes less; unpack the zip with unzip, "
             "not with Python's zipfile, which writes links as small text files"
-        )
+        ) in told["notes"]
     sizes = [folder.joinpath(f"{name}.zip").stat().st_size for name in ("copied", "linked", "smaller")]
     assert sizes == sorted(sizes, reverse=True)
     assert len(set(sizes)) == 3
