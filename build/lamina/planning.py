@@ -223,6 +223,6 @@ def _link_notes(layer: Layer) -> Iterator[str]:
     if links:
         saved = sum(link.entry.size for link in links)
         yield (
-            f"dedupe: {len(links):,} of the files are links to identical ones, {saved:,} bytes less; unpack the zip "
+            f"dedupe: links in place of identical files: {len(links):,}, {saved:,} bytes less; unpack the zip "
             "with unzip, not with Python's zipfile, which writes links as small text files"
         )

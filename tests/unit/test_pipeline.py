@@ -197,7 +197,7 @@ def test_identical_files_ship_once_and_that_is_told(bench: Bench, forge: Forge) 
     linked = contents(bench.output / f"{NAME}.zip")
     assert linked == {**copied, "python/gamma/b/x.bin": b"../a/x.bin"}
     assert built.notes[-1] == (
-        "dedupe: 1 of the files are links to identical ones, 5,120 bytes less; unpack the zip with unzip, not with "
+        "dedupe: links in place of identical files: 1, 5,120 bytes less; unpack the zip with unzip, not with "
         "Python's zipfile, which writes links as small text files"
     )
     assert built.manifest.unzipped_bytes == plain.unzipped_bytes - 5120

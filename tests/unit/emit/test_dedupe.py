@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import random
 import stat
 import struct
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -142,6 +142,7 @@ def test_nothing_alike_is_the_same_layer(forge: Forge, make_part: MakePart) -> N
     assert linked(layer, [part.pair]) is layer
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="trees for proofs are made where proofs run")
 def test_the_zip_unpacks_to_the_same_and_everything_counts_it(
     forge: Forge, make_part: MakePart, tmp_path: Path
 ) -> None:
@@ -206,8 +207,7 @@ def test_explain_tells_of_links(forge: Forge, make_part: MakePart) -> None:
     ]
 
 
-def test_the_directory_is_read_from_a_stream(forge: Forge, make_part: MakePart) -> None:
+def test_links_stand_behind_what_is_generated(forge: Forge, make_part: MakePart) -> None:
     part = made(forge, make_part)({"pkg/b": DATA, "pkg/a": DATA})
     blueprint = layout.draw(linked(layer_of(part), [part.pair]), ["00"], libdeflate)
-    out = io.BytesIO(blueprint.generated)
-    assert out.getvalue().endswith(b"python/pkg/ba")  # the link's name, then where it leads
+    assert blueprint.generated.endswith(b"python/pkg/ba")  # the link's name, then where it leads
