@@ -37,6 +37,12 @@ class StaleLockError(LaminaError):
     exit_code = 1
 
 
+class StaleTraceError(LaminaError):
+    """The trace that ``prune.untraced`` rests on was made with another lock."""
+
+    exit_code = 1
+
+
 class UsageError(LaminaError):
     """The command line asks for something that does not exist or does not fit together."""
 

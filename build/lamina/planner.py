@@ -18,10 +18,12 @@ import msgspec
 import lamina
 from lamina import lock as locks
 from lamina import taken
+from lamina import trace as traces
 from lamina.audit.model import Artefact
 from lamina.bytecode.model import FORMAT as COMPILED
 from lamina.bytecode.model import SUFFIXES as COMPILED_SUFFIXES
 from lamina.bytecode.model import Choice
+from lamina.emit import manifest as manifests
 from lamina.emit import zip as zips
 from lamina.errors import IntegrityError, MissingToolError
 from lamina.findings import Finding
@@ -81,7 +83,11 @@ class Planner:
         take: taken.Take | None = None,
         bytecode: Bytecode = NO_BYTECODE,
     ) -> None:
-        """``take`` puts the base image's files of the lock into the store; without it, they must be there."""
+        """``take`` puts the base image's files of the lock into the store; without it, they must be there.
+
+        Raises:
+            RecipeError, UsageError, StaleTraceError: the recipe's trace is none, or not there where it has to be.
+        """
         self.order, self.store, self.fetch, self.progress, self._take = order, store, fetch, progress, take
         recipe, target = order.recipe, order.target
         taken.check(order)
@@ -91,6 +97,7 @@ class Planner:
         self.keys = [part_key(wheel.sha256) for wheel in self.wheels]
         self._mode = recipe.bytecode.mode
         self._bytecode = bytecode
+        self._traced = traces.of(order, manifests.text_sha256(order.lock_path))
         made_from = (
             f"plan {FORMAT}",
             lamina.__version__,
@@ -104,6 +111,7 @@ class Planner:
             target.name,
             target.runtime.interpreter,
             (self._mode, target.runtime.python, COMPILED, bytecode.room if self._mode == "fit" else None),
+            self._counts(),
             [(file.path, hashlib.sha256(file.content).hexdigest()) for file in self._committed]
             + [(file.path, file.sha256) for file in order.lock.taken],
         )
@@ -111,6 +119,13 @@ class Planner:
         self.key = hashlib.sha256(msgspec.json.encode(made_from)).hexdigest()
         #: Of the plan that a machine without the target's CPython makes; one that has it never takes that.
         self._bare = hashlib.sha256(f"without bytecode {self.key}".encode()).hexdigest()
+
+    def _counts(self) -> tuple[object, ...]:
+        """What of the trace the plan depends on."""
+        if self._traced is None:
+            return ()
+        ordering = self._traced.modules if self._mode == "fit" else ()
+        return (ordering, sorted(self._traced.touched) if self.order.recipe.prune.untraced else ())
 
     @functools.cached_property
     def overlay(self) -> tuple[Generated, ...]:
@@ -165,11 +180,13 @@ class Planner:
         compiled = None if self._mode == "off" else self._chosen
         shrink = self._smaller if order.recipe.emit.compression == "small" else None
         overlay = self.overlay
+        touched = self._traced.touched if self._traced is not None else frozenset[str]()
+        make = functools.partial(make_plan, order, overlay, parts, self.keys, shrink=shrink, traced=touched)
         try:
-            plan, decisions, chosen = make_plan(order, overlay, parts, self.keys, compiled, shrink)
+            plan, decisions, chosen = make(compiled=compiled)
         except MissingToolError as error:
             self.key = self._bare
-            plan, decisions, chosen = make_plan(order, overlay, parts, self.keys, shrink=shrink)
+            plan, decisions, chosen = make(compiled=None)
             note = f"bytecode: the layer is built without: {error.message}. {error.hint}"
             plan = msgspec.structs.replace(plan, notes=(*plan.notes, note))
         self.store.save(self.store.path("plans", self.key, ".bytecode"), msgspec.msgpack.encode(chosen))
@@ -189,6 +206,7 @@ class Planner:
             self.order.target.runtime.python,
             Means(self.store, self._bytecode.find, self.progress),
             imports=self.order.recipe.proof.imports,
+            traced=() if self._traced is None else self._traced.modules,
             room=None if room is None else room - layer.unzipped_bytes,
         )
 

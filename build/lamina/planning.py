@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 
 from lamina.audit.check import check
 from lamina.audit.layers import artefact_of
@@ -25,6 +26,8 @@ from lamina.project import Order
 from lamina.prune.decide import decide
 from lamina.prune.model import Decision
 from lamina.prune.references import PROOF, Package
+from lamina.prune.untraced import RULE as UNTRACED
+from lamina.prune.untraced import Touched
 from lamina.recipe import Recipe
 
 #: Gives the bytecode that ships of parts in a layer that has none yet.
@@ -38,18 +41,20 @@ def make_plan(
     overlay: Sequence[Generated],
     parts: Sequence[tuple[Index, Facts]],
     keys: Sequence[str],
+    *,
     compiled: Compile | None = None,
     shrink: Shrink | None = None,
+    traced: AbstractSet[str] = frozenset(),
 ) -> tuple[Plan, list[list[Decision]], Choice]:
     """Decide what ships of the parts, merge it, and lay out the zip and what stands beside it.
 
-    ``keys`` are the parts' names in the store, in the same order. ``compiled`` gives the bytecode of a
-    layer; ``shrink`` its entries compressed again, where the recipe asks for that. The plan's digest is empty: only
-    writing tells it.
+    ``keys`` are the parts' names in the store, in the same order. ``compiled`` gives the bytecode of a layer, and
+    ``shrink`` its entries compressed again, where the recipe asks for either. ``traced`` are the layer paths that a
+    trace touched. The plan's digest is empty: only writing tells it.
     """
     recipe, target = order.recipe, order.target
     _check_complete(order, parts)
-    decisions = decide(parts, recipe.prune, _own(recipe, overlay))
+    decisions = decide(parts, recipe.prune, _own(recipe, overlay), Touched(traced, recipe.name))
     shipping = [
         part
         for part, said in zip(parts, decisions, strict=True)
@@ -76,7 +81,13 @@ def make_plan(
         ),
         bytecode=_bytecode(chosen),
         findings=(*layer.findings, *check_metadata(parts, decisions), *_audited(order, parts, plain)),
-        notes=(*_idle_omits(order), *_notes(parts, layer), *_bytecode_notes(chosen), *_link_notes(layer)),
+        notes=(
+            *_idle_omits(order),
+            *_notes(parts, layer),
+            *_untraced_notes(decisions),
+            *_bytecode_notes(chosen),
+            *_link_notes(layer),
+        ),
         sbom=sbom.render(recipe.name, recipe.description, target.name, shipping),
         notices=texts,
     )
@@ -203,6 +214,16 @@ def _bytecode(chosen: Choice) -> manifests.Bytecode | None:
     """What the manifest says of it."""
     entries = [entry for forms in chosen.picks for form in forms for entry in form.entries]
     return manifests.Bytecode(chosen.compiler, len(entries), sum(entry.size for entry in entries)) if entries else None
+
+
+def _untraced_notes(decisions: Sequence[Sequence[Decision]]) -> Iterator[str]:
+    """What rests on a trace is never dropped in silence."""
+    gone = [one.size for said in decisions for one in said if one.dropped and one.rule == UNTRACED]
+    if gone:
+        yield (
+            f"prune.untraced: {len(gone):,} files, {sum(gone):,} bytes, are left out, as no trace touched them; that "
+            "they are not missed is what the proofs tell, and nothing else"
+        )
 
 
 def _bytecode_notes(chosen: Choice) -> Iterator[str]:

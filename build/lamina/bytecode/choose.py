@@ -46,17 +46,19 @@ def beside_sources(
     cached: Form,
     *,
     imports: Sequence[str] = (),
+    traced: Sequence[str] = (),
     room: int | None = None,
 ) -> Choice:
     """Bytecode in ``__pycache__``: of all sources that ship, or as far as ``room``, in bytes, goes.
 
-    ``shipping`` are the entries of each part that ship. With a ``room``, what ``imports`` reach comes first, in the
-    order in which Python would load it; then what that imports when it is called; then what is likely to be used
-    before what is not, the largest first, as each costs most when it is missing.
+    ``shipping`` are the entries of each part that ship. With a ``room``, the sources ``traced`` come first, as a trace
+    has them by their layer paths; then what ``imports`` reach, in the order in which Python would load it; then what
+    that imports when it is called; then what is likely to be used before what is not, the largest first, as each costs
+    most when it is missing.
     """
     modules = [*_modules(shipping, python, cached)]
     if room is not None:
-        modules = _ordered(modules, parts, imports)
+        modules = _ordered(modules, parts, imports, traced)
     taken: dict[str, list[Entry]] = defaultdict(list)
     left: list[Entry] = []
     for module in modules:
@@ -148,12 +150,15 @@ def _failed(shipping: Sequence[Sequence[Entry]], form: Form) -> tuple[str, ...]:
     return tuple(path for pieces in form for piece in pieces for path in piece.compiled.failed if path in there)
 
 
-def _ordered(modules: Sequence[Module], parts: Sequence[tuple[Index, Facts]], imports: Sequence[str]) -> list[Module]:
+def _ordered(
+    modules: Sequence[Module], parts: Sequence[tuple[Index, Facts]], imports: Sequence[str], traced: Sequence[str]
+) -> list[Module]:
     """Most useful first; equal on every machine."""
     by_name = {_name(module.source): module for module in modules}
+    seen = [name for name in map(_name, traced) if name in by_name]
     eager = _reached(imports, by_name, parts, lazy=False)
     later = _reached([*eager], by_name, parts, lazy=True)
-    rank = {name: number for number, name in enumerate([*eager, *(name for name in later if name not in eager)])}
+    rank = {name: number for number, name in enumerate(dict.fromkeys([*seen, *eager, *later]))}
     tops = {name.partition(".")[0] for name in rank}
 
     def key(module: Module) -> tuple[int, bool, bool, int, str]:

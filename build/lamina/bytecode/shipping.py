@@ -22,7 +22,7 @@ class Means(NamedTuple):
     progress: Progress
 
 
-def choice(
+def choice(  # noqa: PLR0913 - all that decides, from recipe, layer and trace
     mode: str,
     shipping: Sequence[Sequence[Entry]],
     parts: Sequence[tuple[Index, Facts]],
@@ -31,6 +31,7 @@ def choice(
     means: Means,
     *,
     imports: Sequence[str] = (),
+    traced: Sequence[str] = (),
     room: int | None = None,
 ) -> Choice:
     """What ships as bytecode; ``shipping`` are the entries of each part that ship, ``keys`` the parts' names.
@@ -48,7 +49,8 @@ def choice(
         moved = ensure_in_place(means.store, each, python, made)
         placed = [*_pieces(every, moved, python, in_place=True)]
         return in_place_of_sources(shipping, parts, python, cached, placed)
-    return beside_sources(shipping, parts, python, cached, imports=imports, room=room if mode == "fit" else None)
+    room = room if mode == "fit" else None
+    return beside_sources(shipping, parts, python, cached, imports=imports, traced=traced, room=room)
 
 
 def _pieces(

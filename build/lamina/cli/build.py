@@ -71,11 +71,11 @@ def command(  # noqa: PLR0913 - one argument an option
     Leaves <name>-<target>.zip in dist/, with its manifest (.json), bill of materials (.cdx.json) and licence notices
     (.notices.txt); and where the recipe's artefacts name a function, <name>-<target>-function.zip with its manifest.
     Where they name an image, it makes what lamina image does, and where they name nothing else, only that. A finding
-    that is an error leaves no zip, only the manifest as the report, and exit code 1.
+    that is an error leaves no zip, only the manifest as the report, and exit code 1. With [prune] untraced in a recipe
+    its proofs run as with --prove, unless they have passed on the same bytes.
     """
     store = common.open_store()
     progress = common.TerminalProgress(quiet=quiet)
-    proofs = _proofs() if proving else None
     today = dt.datetime.now(dt.UTC).date()
     failed = False
     outcomes = []
@@ -84,6 +84,8 @@ def command(  # noqa: PLR0913 - one argument an option
             workshop = common.workshop(project, recipe, links, store, progress, offline=offline)
             fetch = workshop.fetch(common.fetcher(project, recipe, links, store, progress, offline=offline))
             take = common.taker(store, progress, offline=offline)
+            # What no trace touched is gone from the layer: only the proofs tell that it is not missed.
+            proofs = _proofs() if proving or recipe.prune.untraced else None
             here = proofs.provable(targets, recipe.name, asked=bool(wanted)) if proofs is not None else []
             passes = partial(_passes, links, store, fetch, progress, offline=offline, show=not as_json)
             for target in targets:
@@ -92,7 +94,7 @@ def command(  # noqa: PLR0913 - one argument an option
                 lacking = imaged is not None and imaged.artefact is None
                 failed = failed or lacking
                 if imaged is not None and set(recipe.artefacts) == {"image"}:
-                    if target in here and not lacking:
+                    if target in here and not lacking and (proving or not _proven(imaged.manifest)):
                         failed = not passes(ordered) or failed
                     outcomes.append(_machine_image(_reread_image(imaged)))
                     continue
@@ -102,7 +104,8 @@ def command(  # noqa: PLR0913 - one argument an option
                 failed = failed or built.failed
                 if not as_json:
                     _print(built, artefact)
-                if target in here and not built.failed and not lacking:
+                done = not proving and _all_proven(built, imaged)
+                if target in here and not built.failed and not lacking and not done:
                     failed = not passes(ordered) or failed
                     built = _reread(built)
                     imaged = None if imaged is None else _reread_image(imaged)
@@ -142,6 +145,22 @@ def _passes(
     means = Means(store, fetch, indexes, os.environ, progress, offline)
     passed: bool = _proofs().prove(ordered, means, show=show).passed
     return passed
+
+
+def _all_proven(built: Built, imaged: Imaged | None) -> bool:
+    """Whether proofs that ran before have passed on these very artefacts."""
+    function = built.order.recipe.function
+    called = built.function is not None and function is not None and function.events
+    return (
+        _proven(built.manifest)
+        and (not called or built.function is None or _proven(built.function.manifest))
+        and (imaged is None or _proven(imaged.manifest))
+    )
+
+
+def _proven(manifest: manifests.Manifest) -> bool:
+    """Whether proofs ran on the artefact, and all passed."""
+    return bool(manifest.proofs) and all(proof.passed for proof in manifest.proofs)
 
 
 def _reread_image(imaged: Imaged) -> Imaged:

@@ -91,7 +91,9 @@ def command(  # noqa: PLR0913 - one for each option
     return lacking if all(row.passed for row in rows) else 1
 
 
-def provable(targets: Sequence[Target], name: str, *, asked: bool, place: Place = "host") -> list[Target]:
+def provable(
+    targets: Sequence[Target], name: str, *, asked: bool, place: Place = "host", doing: str = "proven"
+) -> list[Target]:
     """The targets whose binaries this machine can load; the others are told of, if one is left and none was asked for.
 
     Where none is left, all are returned, and the proof of the first says what this machine lacks.
@@ -106,7 +108,7 @@ def provable(targets: Sequence[Target], name: str, *, asked: bool, place: Place 
     for target in targets:
         if target not in here:
             why = f"its binaries are for {target.architecture}, this machine is {host.machine}"
-            click.echo(f"{name} for {target.name}: not proven here: {why}", err=True)
+            click.echo(f"{name} for {target.name}: not {doing} here: {why}", err=True)
     return here
 
 
@@ -152,18 +154,18 @@ def prove_one(ordered: Order, means: Means, kind: Kind, *, show: bool) -> machin
                 click.echo(f"{ordered.recipe.name} for {ordered.target.name}{image}")
             results.append(result)
             if show:
-                _show(result)
+                show_result(result)
         record(session, results)
         notes = (*(note for result in results for note in result.notes), *not_run(session))
         written = [emitted.report for emitted in session.artefacts]
     failed = sum(not result.proof.passed for result in results)
     if show:
-        _echo("where  ", results[0].proof.where)
+        say("where  ", results[0].proof.where)
         for note in not_run(session):
-            _echo("note   ", note)
+            say("note   ", note)
         told = plural(len(results), "proof")
         came = f"{failed} of {told} failed" if failed else f"{told} passed"
-        _echo("proofs ", f"{came}; in {' and '.join(map(ordered.project.shown, written))}")
+        say("proofs ", f"{came}; in {' and '.join(map(ordered.project.shown, written))}")
     return machine.Proven(
         name=ordered.recipe.name,
         target=ordered.target.name,
@@ -173,19 +175,20 @@ def prove_one(ordered: Order, means: Means, kind: Kind, *, show: bool) -> machin
     )
 
 
-def _show(result: Result) -> None:
+def show_result(result: Result) -> None:
+    """Print a proof, and below it what there is to show of it."""
     from lamina.report.findings import printable
 
     proof = result.proof
     word = click.style("passed", fg="green") if proof.passed else click.style("failed", fg="red", bold=True)
-    _echo(f"{word} ", f"{proof.kind}: {proof.detail}")
+    say(f"{word} ", f"{proof.kind}: {proof.detail}")
     for line in result.lines:  # of a traceback or a log: as they are
         click.echo(f"    {printable(line)}")
     for note in result.notes:
-        _echo("note   ", note)
+        say("note   ", note)
 
 
-def _echo(word: str, text: str) -> None:
+def say(word: str, text: str) -> None:
     """A line that begins with a word, as wide as the terminal; what follows stands below its first line's text."""
     for at, line in enumerate(_wrapped(text, 11)):
         click.echo(f"  {word if not at else ' ' * 7}  {line}")

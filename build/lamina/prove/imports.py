@@ -18,7 +18,7 @@ from lamina.prove.explain import explain
 from lamina.prove.model import Job
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from lamina.prove.model import Sandbox
     from lamina.prune.model import Decision
@@ -68,9 +68,14 @@ class Proof(msgspec.Struct, frozen=True):
 
 
 def run_imports(
-    sandbox: Sandbox, names: Sequence[str], *, memory: int | None = None, seconds: float | None = 60.0
+    sandbox: Sandbox,
+    names: Sequence[str],
+    *,
+    memory: int | None = None,
+    seconds: float | None = 60.0,
+    once: int | None = None,
 ) -> tuple[Import, ...]:
-    """Import each of ``names`` in a fork of a clean interpreter, as many at once as there are processors.
+    """Import each of ``names`` in a fork of a clean interpreter, ``once`` at a time; else as many as processors are.
 
     A package that is named beside a module in it is proven by that module's import, which begins with it.
 
@@ -79,8 +84,9 @@ def run_imports(
     wanted = list(dict.fromkeys(names))
     # ``import a.b`` imports a before all else: where a.b comes that far, a needs no process of its own.
     first = [name for name in wanted if not any(other.startswith(f"{name}.") for other in wanted)]
-    found = _round(sandbox, first, memory, seconds)
-    found |= _round(sandbox, [name for name in wanted if name not in found], memory, seconds)
+    limits = {"once": once or os.cpu_count() or 1, "memory": memory, "seconds": seconds}
+    found = _round(sandbox, first, limits)
+    found |= _round(sandbox, [name for name in wanted if name not in found], limits)
     return tuple(found[name] for name in wanted)
 
 
@@ -90,11 +96,11 @@ class _Steps(msgspec.Struct, frozen=True):
     steps: dict[str, tuple[float, int]] = {}
 
 
-def _round(sandbox: Sandbox, names: Sequence[str], memory: int | None, seconds: float | None) -> dict[str, Import]:
+def _round(sandbox: Sandbox, names: Sequence[str], limits: Mapping[str, float | None]) -> dict[str, Import]:
     """How the import of each name went, and of each package on the way to it."""
     if not names:
         return {}
-    order = {"names": names, "once": os.cpu_count() or 1, "memory": memory, "seconds": seconds}
+    order = {"names": names, **limits}
     job = Job(("-c", _PROGRAM.read_text(encoding="utf-8")), stdin=json.dumps(order).encode())
     running = sandbox.start(job)
     outcome = running.wait() or running.stop()

@@ -16,6 +16,7 @@ from lamina.emit.manifest import Proof
 from lamina.errors import IntegrityError, RecipeError
 from lamina.files import put
 from lamina.prove.emulator import Emulated, client_of, through_emulator
+from lamina.prove.explain import explain, missing_in
 from lamina.prove.imports import prove as judge
 from lamina.prove.imports import run_imports
 from lamina.prove.invocation import CREDENTIALS
@@ -103,12 +104,12 @@ def prove(
         yield _imports(session, where, decisions)
         beside = starting.result()
         if recipe.proof.script is not None and stated.script is not None:
-            yield _script(session, where, recipe.proof.script, stated.script, beside)
+            yield _explained(_script(session, where, recipe.proof.script, stated.script, beside), decisions)
         if stated.events:
             setting = setting_of(session, beside)
             with Function(session.sandbox, setting) as function:
                 for event in stated.events:
-                    yield _event(where, function, event)
+                    yield _explained(_event(where, function, event), decisions)
             if session.entry is not None:  # the function's own variables are the image's to set
                 setting = setting._replace(environment=beside.environment)
             if session.sandbox.where.how.startswith("container "):
@@ -118,7 +119,7 @@ def prove(
                     own = session.entry.with_variables(beside.environment)
                     with Function(session.sandbox, setting._replace(client=client_of(own))) as function:
                         for event in stated.events:
-                            yield _event(where, function, event, "entry")
+                            yield _explained(_event(where, function, event, "entry"), decisions)
 
 
 @contextlib.contextmanager
@@ -203,7 +204,7 @@ def _imports(session: Session, where: str, decisions: Callable[[], Iterable[Deci
     names = list(dict.fromkeys((*recipe.proof.imports, *top_levels(paths))))
     memory = recipe.function.memory if recipe.function is not None else _MEMORY
 
-    found = run_imports(session.sandbox, names, memory=memory)
+    found = run_imports(session.sandbox, names, memory=memory, once=1 if session.one_by_one else None)
     said = () if all(one.passed for one in found) else decisions()
     judged = judge(found, recipe.proof.imports, said, session.unpruned)
     failed = [one for one in judged if one.verdict == "failed"]
@@ -225,6 +226,14 @@ def _imports(session: Session, where: str, decisions: Callable[[], Iterable[Deci
     if failed:
         detail += f"; failed: {', '.join(one.imported.name for one in failed)}"
     return Result(Proof("imports", where, not failed, detail), tuple(lines), tuple(notes))
+
+
+def _explained(result: Result, decisions: Callable[[], Iterable[Decision]]) -> Result:
+    """With what pruning has to do with what a failure's log says is missing."""
+    missing = () if result.proof.passed else tuple(missing_in("\n".join(result.lines)))
+    said = [*decisions()] if missing else []
+    because = [told for told in (explain(one, said) for one in missing) if told]
+    return result._replace(lines=(*result.lines, *because))
 
 
 def _omitted(session: Session, missing: str) -> str:

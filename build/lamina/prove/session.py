@@ -61,7 +61,7 @@ class Session(NamedTuple):
     """The artefacts of one order, ready to run: a layer with a function perhaps, or an image.
 
     ``shipped`` gives the paths of all that the layer ships, relative to ``/opt``. ``unpruned`` imports names from the
-    wheels as they are. ``entry`` is what the image starts.
+    wheels as they are. ``entry`` is what the image starts. ``one_by_one`` has imports run in their order.
     """
 
     order: Order
@@ -72,6 +72,7 @@ class Session(NamedTuple):
     shipped: Callable[[], Sequence[str]]
     unpruned: Callable[[Sequence[str]], Sequence[Import]]
     entry: Entry | None = None
+    one_by_one: bool = False
 
     @property
     def runs_function(self) -> bool:
@@ -133,6 +134,18 @@ def _open_zips(order: Order, means: Means) -> Iterator[Session]:
     unpruned = _untouched(order, means, stage, opened)
     with opened(stage) as sandbox:
         yield Session(order, layer, function, None, sandbox, lambda: _names(layer.path), unpruned)
+
+
+@contextlib.contextmanager
+def open_trees(order: Order, means: Means, opt: Path, task: Path | None) -> Iterator[Sandbox]:
+    """A sandbox over these folders, as layer and function.
+
+    Raises:
+        MissingToolError, IndexAccessError: as :func:`open_session`.
+    """
+    bare, opened = _in_containers(order, means) if means.place == "container" else _on_host(order, means)
+    with opened(bare._replace(opt=opt, task=task)) as sandbox:
+        yield sandbox
 
 
 @contextlib.contextmanager

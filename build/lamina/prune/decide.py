@@ -9,19 +9,27 @@ from lamina.part.model import Facts, Index
 from lamina.prune import metadata, rules
 from lamina.prune.model import Decision
 from lamina.prune.references import Package, Vetoes
+from lamina.prune.untraced import Touched, untraced
 from lamina.recipe import Prune
 
 _ROOT = "python/"
 
 
-def decide(parts: Sequence[tuple[Index, Facts]], prune: Prune, project: Package | None = None) -> list[list[Decision]]:
+def decide(
+    parts: Sequence[tuple[Index, Facts]], prune: Prune, project: Package | None = None, touched: Touched | None = None
+) -> list[list[Decision]]:
     """One list of decisions for each part, in the order of its entries; an entry that nothing was said about ships.
 
-    Precedence: ``__pycache__`` never ships; then ``keep``, then ``drop``, then metadata and rules, of which the rules
-    alone can be vetoed: what the recipe states is the recipe's to answer for.
+    Precedence: ``__pycache__`` never ships; then ``keep``, then ``drop``, then metadata, what is ``untraced``, and
+    rules, of which the rules alone can be vetoed: what the recipe states is the recipe's to answer for. ``touched`` is
+    what a trace has of the layer.
     """
     keep, drop = _matcher(prune.keep), _matcher(prune.drop)
     stated = [_stated(index, facts, prune, keep, drop) for index, facts in parts]
+    globs = _matcher(prune.untraced)
+    if globs is not None and touched is not None:
+        for said, more in zip(stated, untraced(parts, stated, globs, touched), strict=True):
+            said.update(more)
     proposed = [
         {
             path: rule

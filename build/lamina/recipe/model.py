@@ -98,7 +98,11 @@ class Prune(_Table, frozen=True):
     ] = ()
     untraced: Annotated[
         tuple[Glob, ...],
-        _says("Globs within which files that no trace touched are dropped.", unique=True),
+        _says(
+            "Globs within which files that the proofs never touched are dropped, by layers/<name>/trace.json, which "
+            "lamina trace writes.",
+            unique=True,
+        ),
     ] = ()
 
 

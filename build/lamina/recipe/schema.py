@@ -7,29 +7,22 @@ What a schema cannot say (whether a target exists, which values go together) onl
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from lamina.recipe import sizes
 from lamina.recipe.model import Recipe
 
-if TYPE_CHECKING:
-    from lamina.recipe.limits import Limit
-
 
 def schema() -> dict[str, Any]:
-    """Generate the schema. What is not built yet is left out of it, as recipes cannot state it."""
-    from lamina.recipe.limits import LIMITS
-
+    """Generate the schema."""
     generated = msgspec.json.schema(Recipe)
     definitions: dict[str, Any] = {name: _tidy(node) for name, node in sorted(generated["$defs"].items())}
     definitions["TargetSpec"]["oneOf"] = _one_of("platform", "architecture")
     definitions["Variable"]["oneOf"] = _one_of("value", "required", "secret")
     for key in ("required", "secret"):
         definitions["Variable"]["properties"][key] |= {"const": True}
-    for limit in LIMITS.values():
-        _restrict(_node(definitions, limit.key), limit)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "lamina recipe",
@@ -78,23 +71,3 @@ def _formatted(node: dict[str, Any], form: str) -> dict[str, Any]:
 
 def _one_of(*keys: str) -> list[dict[str, list[str]]]:
     return [{"required": [key]} for key in keys]
-
-
-def _node(definitions: dict[str, Any], key: str) -> dict[str, Any]:
-    """Find the schema of a key such as ``prune.untraced`` or ``artefacts[]``."""
-    node: dict[str, Any] = definitions["Recipe"]
-    for step in key.split("."):
-        reference = node.get("$ref", "").removeprefix("#/$defs/")
-        node = (definitions[reference] if reference else node)["properties"][step.removesuffix("[]")]
-        node = node["items"] if step.endswith("[]") else node
-    return node
-
-
-def _restrict(node: dict[str, Any], limit: Limit) -> None:
-    """Leave out of a key's schema what is not built yet, and say so where the key is described."""
-    if isinstance(limit.allowed, list):
-        node["maxItems"] = len(limit.allowed)
-    else:
-        node.pop("enum", None)
-        node["const"] = limit.allowed
-    node["description"] = " ".join(filter(None, [node.get("description"), f"For now: {limit.missing}."]))

@@ -6,12 +6,10 @@ the single value.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from msgspec import inspect
 
-from lamina.recipe.limits import LIMITS
 from lamina.recipe.values import CHOICES, SIZES, STRINGS
 from lamina.recipe.words import Mistake, Path, nearest, render, show
 
@@ -34,13 +32,6 @@ class _Shape:
 
     def walk(self, value: object, node: inspect.Type, path: Path) -> Iterator[Mistake]:
         """Yield what is wrong with one value and what it holds."""
-        mistakes = list(self._judge(value, node, path))
-        yield from mistakes
-        limit = LIMITS.get(re.sub(r"\[\d+\]", "[]", render(path)))
-        if limit and not limit.allows(value) and (not mistakes or isinstance(value, list)):
-            yield Mistake(path, limit.refusal())
-
-    def _judge(self, value: object, node: inspect.Type, path: Path) -> Iterator[Mistake]:
         node, form, unique = _unwrap(node)
         if form in SIZES:
             wrong = SIZES[form](value)
@@ -68,7 +59,7 @@ class _Shape:
     def _table(self, value: dict[str, object], node: inspect.Type, path: Path) -> Iterator[Mistake]:
         if isinstance(node, inspect.DictType):
             for key, item in value.items():
-                yield from self._judge(key, node.key_type, (*path, key))
+                yield from self.walk(key, node.key_type, (*path, key))
                 yield from self.walk(item, node.value_type, (*path, key))
         if isinstance(node, inspect.StructType):
             fields = {field.encode_name: field for field in node.fields}

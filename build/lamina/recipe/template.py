@@ -49,7 +49,7 @@ architecture = "x86_64"
 #metadata = "minimal"                 # of each .dist-info: keep | minimal | strip
 #keep = []                            # globs that no rule may drop, relative to site-packages
 #drop = []                            # globs to drop whatever the rules say
-#untraced = []                        # not built yet
+#untraced = []                        # globs; what no proof touched is dropped: lamina trace {name} records that
 
 [native]
 #trim = true                          # drop what no loader maps: symbol tables, debug information

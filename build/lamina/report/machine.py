@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from lamina import trace
 from lamina.audit.model import Artefact
 from lamina.audit.owners import Owners
 from lamina.emit.manifest import Manifest, Proof
@@ -91,6 +92,23 @@ class Proven(msgspec.Struct, frozen=True):
     name: str
     target: str
     passed: bool
+    proofs: tuple[Proof, ...]
+    notes: tuple[str, ...] = ()
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """``lamina trace``: one target. ``path`` is the file that holds the trace.
+
+    ``changed`` tells that what was traced is not what the file held. It is null, and so is ``traced``, where a proof
+    failed; then the file is as it was.
+    """
+
+    name: str
+    target: str
+    path: str
+    passed: bool
+    changed: bool | None
+    traced: trace.Traced | None
     proofs: tuple[Proof, ...]
     notes: tuple[str, ...] = ()
 
@@ -199,6 +217,7 @@ def schema() -> dict[str, Any]:
         "audit": Audit,
         "prove": list[Proven],
         "invoke": list[Trial],
+        "trace": list[Trace],
         "lock": list[Lock],
         "explain": list[Explain],
         "cache info": Cache,

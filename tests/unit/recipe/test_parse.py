@@ -542,20 +542,6 @@ def test_targets_that_do_not_exist_are_explained_where_they_stand(lines: str, ke
 
 
 @pytest.mark.parametrize(
-    ("top", "tables", "message"),
-    [
-        (
-            "",
-            '[prune]\nuntraced = ["a/*"]',
-            "prune.untraced: dropping what no trace touched is not built yet; leave it out",
-        ),
-    ],
-)
-def test_what_is_not_built_yet_is_refused_with_what_to_write(top: str, tables: str, message: str) -> None:
-    assert mistakes(text(top=top, tables=tables)) == [message]
-
-
-@pytest.mark.parametrize(
     ("tables", "message"),
     [
         ('[builder]\nsystem-packages = ["--allow-downgrades"]', "builder.system-packages[0]"),
