@@ -7,7 +7,6 @@ does not name. Paths are those of the layer (``python/numpy/__init__.py``), one 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -155,8 +154,3 @@ def _is_path(path: str) -> bool:
 
 def _wrong(message: str) -> RecipeError:
     return RecipeError(message, hint="Traces are written by lamina trace: remove the file, and run it again.")
-
-
-def counts(traced: Traced) -> Mapping[str, int]:
-    """How many of each kind were touched."""
-    return {name: len(getattr(traced, name)) for name in ("modules", "libraries", "files", "metadata")}

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from lamina.part.library import Fetch
     from lamina.progress import Progress
     from lamina.project import Order
+    from lamina.prove.proven import Proven
     from lamina.store import Store
 
 
@@ -87,15 +88,15 @@ def command(  # noqa: PLR0913 - one argument an option
             # What no trace touched is gone from the layer: only the proofs tell that it is not missed.
             proofs = _proofs() if proving or recipe.prune.untraced else None
             here = proofs.provable(targets, recipe.name, asked=bool(wanted)) if proofs is not None else []
-            passes = partial(_passes, links, store, fetch, progress, offline=offline, show=not as_json)
+            passes = partial(_passes, links, store, fetch, progress, offline=offline, show=not as_json, again=proving)
             for target in targets:
                 ordered = workshop.fulfil(order(project, recipe, target))
                 imaged = _imaged(ordered, store, fetch, progress, offline=offline, show=not as_json)
                 lacking = imaged is not None and imaged.artefact is None
                 failed = failed or lacking
                 if imaged is not None and set(recipe.artefacts) == {"image"}:
-                    if target in here and not lacking and (proving or not _proven(imaged.manifest)):
-                        failed = not passes(ordered) or failed
+                    if target in here and not lacking:
+                        failed = not passes(ordered, imaged.manifest) or failed
                     outcomes.append(_machine_image(_reread_image(imaged)))
                     continue
                 find = partial(common.compiler, ordered, progress, offline=offline)
@@ -104,9 +105,9 @@ def command(  # noqa: PLR0913 - one argument an option
                 failed = failed or built.failed
                 if not as_json:
                     _print(built, artefact)
-                done = not proving and _all_proven(built, imaged)
-                if target in here and not built.failed and not lacking and not done:
-                    failed = not passes(ordered) or failed
+                if target in here and not built.failed and not lacking:
+                    made = (built.manifest, built.function and built.function.manifest, imaged and imaged.manifest)
+                    failed = not passes(ordered, *made) or failed
                     built = _reread(built)
                     imaged = None if imaged is None else _reread_image(imaged)
                 if as_json:
@@ -134,33 +135,30 @@ def _passes(
     fetch: Fetch,
     progress: Progress,
     ordered: Order,
-    *,
+    *made: manifests.Manifest | None,
     offline: bool,
     show: bool,
+    again: bool,
 ) -> bool:
-    """Whether all proofs of an order pass."""
+    """Whether all proofs of an order pass; those that passed on what was ``made`` run only ``again``."""
+    proven = _proven(ordered, store, *made)
+    if not again and proven.known():
+        return True
     from lamina.prove.session import Means
 
     indexes = partial(common.indexes_of, ordered.project, ordered.recipe, links)
     means = Means(store, fetch, indexes, os.environ, progress, offline)
     passed: bool = _proofs().prove(ordered, means, show=show).passed
+    if passed:
+        proven.remember()
     return passed
 
 
-def _all_proven(built: Built, imaged: Imaged | None) -> bool:
-    """Whether proofs that ran before have passed on these very artefacts."""
-    function = built.order.recipe.function
-    called = built.function is not None and function is not None and function.events
-    return (
-        _proven(built.manifest)
-        and (not called or built.function is None or _proven(built.function.manifest))
-        and (imaged is None or _proven(imaged.manifest))
-    )
+def _proven(ordered: Order, store: Store, *made: manifests.Manifest | None) -> Proven:
+    """What is known of proofs on the artefacts of these manifests."""
+    from lamina.prove.proven import Proven
 
-
-def _proven(manifest: manifests.Manifest) -> bool:
-    """Whether proofs ran on the artefact, and all passed."""
-    return bool(manifest.proofs) and all(proof.passed for proof in manifest.proofs)
+    return Proven(ordered, (None if one is None else one.sha256 for one in made), store)
 
 
 def _reread_image(imaged: Imaged) -> Imaged:

@@ -128,9 +128,13 @@ def _trace(ordered: Order, means: Means, take: Take, *, check: bool, show: bool)
 
 def _outcome(traced: traces.Traced | None, shown: str, *, changed: bool, check: bool) -> str:
     """What became of the file, in one sentence."""
+    from lamina.report.text import plural
+
     if traced is None:
         return f"a proof failed, so {shown} is as it was"
-    told = ", ".join(f"{number:,} {kind}" for kind, number in traces.counts(traced).items())
+    kinds = ("module", traced.modules), ("native file", traced.libraries), ("other file", traced.files)
+    told = ", ".join(plural(len(found), kind) for kind, found in kinds)
+    told += f", {plural(len(traced.metadata), 'file')} of metadata"
     if not changed:
         return f"{told}: as {shown} has it"
     if check:

@@ -11,6 +11,8 @@ from lamina.prune.untraced import RULE as UNTRACED
 _ROOTS = ("python/", "/opt/python/", "opt/python/")
 #: Who decided, in the words of the recipe; any other is a rule's name.
 _WORDS = {"drop": "by the recipe's prune.drop", "metadata": "as metadata that nothing reads"}
+#: In what is said of something that no trace touched.
+OF_TRACE = "by the recipe's prune.untraced"
 #: How CPython says that a module, a member of a package or a file is not there.
 _MISSING = (
     re.compile(r"No module named '(?P<module>[\w.]+)'"),
@@ -29,8 +31,7 @@ def explain(missing: str, decisions: Iterable[Decision]) -> str:
     stem = _stem(missing)
     for decision in decisions:
         if decision.dropped and _is_it(decision.path.removeprefix("python/"), stem):
-            by = "by the recipe's prune.untraced" if decision.rule == UNTRACED else f'by rule "{decision.rule}"'
-            by = _WORDS.get(decision.rule, by)
+            by = OF_TRACE if decision.rule == UNTRACED else _WORDS.get(decision.rule, f'by rule "{decision.rule}"')
             reason = f": {decision.reason}" if decision.reason and decision.rule not in _WORDS else ""
             return f"{missing} was dropped {by}{reason}"
     return ""

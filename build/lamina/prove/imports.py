@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from lamina.prove.explain import explain
+from lamina.prove.explain import OF_TRACE, explain
 from lamina.prove.model import Job
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 _PROGRAM = Path(__file__).with_name("inside") / "import_each.py"
 
-#: How the proof of one module came out: ``note`` where its wheel does not import either.
+#: How the proof of one module came out: ``note`` where its wheel does not import either, or where the recipe names it
+#: nowhere and what it lacks is what no trace touched.
 Verdict = Literal["passed", "failed", "note"]
 
 
@@ -140,6 +141,8 @@ def prove(
         failed: Verdict = "note" if untouched.get(one.name) is False else "failed"
         verdict: Verdict = "passed" if one.passed else failed
         because = explain(one.missing, dropped) if verdict == "failed" and one.missing else ""
+        if OF_TRACE in because and one.name not in named:
+            verdict = "note"
         proofs.append(Proof(one, one.name in named, verdict, because))
     return tuple(proofs)
 

@@ -215,7 +215,9 @@ def _imports(session: Session, where: str, decisions: Callable[[], Iterable[Deci
         because = one.because or _omitted(session, one.imported.missing)
         lines += [f"  {because}"] if because else []
     notes = [
-        f"{one.imported.name} does not import from its untouched wheel either: {one.imported.what()}"
+        f"{one.imported.name} does not import, nor do the proofs need it: {one.because}"
+        if one.because
+        else f"{one.imported.name} does not import from its untouched wheel either: {one.imported.what()}"
         for one in judged
         if one.verdict == "note"
     ]

@@ -9,7 +9,7 @@ from lamina.part.model import Facts, Index
 from lamina.prune import metadata, rules
 from lamina.prune.model import Decision
 from lamina.prune.references import Package, Vetoes
-from lamina.prune.untraced import Touched, untraced
+from lamina.prune.untraced import Touched, without_untraced
 from lamina.recipe import Prune
 
 _ROOT = "python/"
@@ -20,16 +20,12 @@ def decide(
 ) -> list[list[Decision]]:
     """One list of decisions for each part, in the order of its entries; an entry that nothing was said about ships.
 
-    Precedence: ``__pycache__`` never ships; then ``keep``, then ``drop``, then metadata, what is ``untraced``, and
-    rules, of which the rules alone can be vetoed: what the recipe states is the recipe's to answer for. ``touched`` is
-    what a trace has of the layer.
+    Precedence: ``__pycache__`` never ships; then ``keep``, then ``drop``, then metadata and rules, of which the rules
+    alone can be vetoed: what the recipe states is the recipe's to answer for. Of what is left, ``untraced`` takes what
+    is not ``touched``.
     """
     keep, drop = _matcher(prune.keep), _matcher(prune.drop)
     stated = [_stated(index, facts, prune, keep, drop) for index, facts in parts]
-    globs = _matcher(prune.untraced)
-    if globs is not None and touched is not None:
-        for said, more in zip(stated, untraced(parts, stated, globs, touched), strict=True):
-            said.update(more)
     proposed = [
         {
             path: rule
@@ -45,10 +41,12 @@ def decide(
         ],
         {path: rule for found in proposed for path, rule in found.items()},
     ).run()
-    return [
+    decisions = [
         [*_decisions(index, taken, found, kept)]
         for (index, _), taken, found in zip(parts, stated, proposed, strict=True)
     ]
+    globs = _matcher(prune.untraced)
+    return decisions if globs is None or touched is None else without_untraced(parts, decisions, globs, touched)
 
 
 def _stated(

@@ -1,7 +1,8 @@
-"""``prune.untraced``: what no trace touched goes, in the places that the recipe names.
+"""``prune.untraced``: of what the rules leave, that goes which no trace touched, in the places that the recipe names.
 
 The proofs are all that tells what is needed here, so what they do not run is gone. What stays beside what was touched:
-metadata; what makes a folder a package above a file that stays; libraries that a native file that stays is linked to.
+metadata, what ``prune.keep`` names, what makes a folder a package above a file that stays, and libraries that a native
+file that stays is linked to.
 """
 
 from __future__ import annotations
@@ -27,71 +28,66 @@ class Touched(NamedTuple):
     recipe: str
 
 
-def untraced(
+def without_untraced(
     parts: Sequence[tuple[Index, Facts]],
-    stated: Sequence[Mapping[str, Decision]],
+    decisions: Sequence[Sequence[Decision]],
     globs: re.Pattern[str],
     touched: Touched,
-) -> Iterator[dict[str, Decision]]:
-    """For each part what goes, by layer path. ``stated`` is what was decided already, on which this has no say.
-
-    ``globs`` match paths relative to site-packages.
-    """
-    reason = f"layers/{touched.recipe}/trace.json does not name it; lamina trace {touched.recipe} makes that anew"
+) -> list[list[Decision]]:
+    """The decisions, with those added that drop what is not touched. ``globs`` match paths inside of ``python/``."""
+    said = {one.path: one for each in decisions for one in each}
+    dropped = {path for path, one in said.items() if one.dropped}
     proposed = {
         entry.path
-        for (index, _), said in zip(parts, stated, strict=True)
+        for index, _ in parts
         for entry in index.entries
         if entry.path.startswith(_ROOT)
-        and entry.path not in said
+        and entry.path not in dropped
         and entry.path not in touched.paths
+        and (entry.path not in said or said[entry.path].rule != "keep")
         and not entry.path.startswith(f"{index.dist_info}/")
         and globs.fullmatch(entry.path.removeprefix(_ROOT))
     }
-    gone = proposed - _linked(parts, stated, proposed)
-    gone -= _packages(parts, stated, gone)
-    for index, _ in parts:
-        found = (entry for entry in index.entries if entry.path in gone)
-        yield {entry.path: Decision(entry.path, entry.size, RULE, dropped=True, reason=reason) for entry in found}
+    gone = proposed - _linked(parts, dropped, proposed)
+    left_out = gone | dropped
+    kept = (entry.path for index, _ in parts for entry in index.entries if entry.path not in left_out)
+    gone -= {f"{folder}/__init__.py" for folder in _folders(kept)}
+    reason = f"layers/{touched.recipe}/trace.json does not name it; lamina trace {touched.recipe} makes that anew"
+    return [[*_decided(index, each, gone, reason)] for (index, _), each in zip(parts, decisions, strict=True)]
 
 
-def _linked(
-    parts: Sequence[tuple[Index, Facts]], stated: Sequence[Mapping[str, Decision]], proposed: AbstractSet[str]
-) -> set[str]:
+def _decided(index: Index, said: Sequence[Decision], gone: AbstractSet[str], reason: str) -> Iterator[Decision]:
+    """The decisions about one part, in the order of its entries."""
+    known: Mapping[str, Decision] = {one.path: one for one in said}
+    for entry in index.entries:
+        if entry.path in gone:
+            yield Decision(entry.path, entry.size, RULE, dropped=True, reason=reason)
+        elif entry.path in known:
+            yield known[entry.path]
+
+
+def _linked(parts: Sequence[tuple[Index, Facts]], dropped: AbstractSet[str], proposed: AbstractSet[str]) -> set[str]:
     """The proposed libraries that a native file that stays is linked to, or one of these in turn."""
     needs: dict[str, tuple[str, ...]] = {}
     named: dict[str, set[str]] = defaultdict(set)
-    for (_, facts), said in zip(parts, stated, strict=True):
+    for _, facts in parts:
         for path, binary in facts.binaries.items():
-            if binary.elf is None or (path in said and said[path].dropped):
-                continue
-            needs[path] = binary.elf.needed
-            for name in {path.rpartition("/")[2], binary.elf.soname}:
-                named[name].add(path)
+            if binary.elf is not None and path not in dropped:
+                needs[path] = binary.elf.needed
+                for name in {path.rpartition("/")[2], binary.elf.soname}:
+                    named[name].add(path)
     kept: set[str] = set()
     waiting = [path for path in needs if path not in proposed]
     while waiting:
         for library in needs[waiting.pop()]:
-            found = named[library] & proposed - kept if library in named else set[str]()
+            found = (named.get(library, set()) & proposed) - kept
             kept |= found
             waiting += found
     return kept
 
 
-def _packages(
-    parts: Sequence[tuple[Index, Facts]], stated: Sequence[Mapping[str, Decision]], gone: AbstractSet[str]
-) -> set[str]:
-    """What makes packages of the folders above files that stay."""
-    kept = (
-        entry.path
-        for (index, _), said in zip(parts, stated, strict=True)
-        for entry in index.entries
-        if entry.path not in gone and not (entry.path in said and said[entry.path].dropped)
-    )
-    return {f"{folder}/__init__.py" for folder in _folders(kept)}
-
-
 def _folders(paths: Iterable[str]) -> set[str]:
+    """All folders above these paths."""
     found: set[str] = set()
     for path in paths:
         folder = path.rpartition("/")[0]
