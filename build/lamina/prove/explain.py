@@ -20,7 +20,7 @@ _MISSING = (
     re.compile(r"No such file or directory: '(?P<file>[^']+)'"),
 )
 #: Where a layer stands in a plain process.
-_ELSEWHERE = re.compile(r"/(?:.*/)?(?=python/)")
+_ELSEWHERE = re.compile(r"/(?:.*?/)?(?=python/)")
 
 
 def explain(missing: str, decisions: Iterable[Decision]) -> str:

@@ -100,6 +100,22 @@ def test_fit_takes_first_what_the_proof_imports(files: int, there: list[str]) ->
     assert [one.offset for one in pick.entries] == sorted(one.offset for one in pick.entries)
 
 
+def test_fit_takes_before_all_else_what_was_traced_in_its_order() -> None:
+    about, facts = part(SOURCES)
+    cached = form(about)
+    traced = ["python/other.py", "python/gone.py", "python/demo/tests/test_it.py", "python/demo/used.py"]
+    chosen = []
+    for files in range(1, 5):
+        room = files * (SIZE + 130)
+        made = beside_sources(
+            [about.entries], [(about, facts)], PYTHON, cached, imports=["demo"], traced=traced, room=room
+        )
+        [[pick]] = made.picks
+        names = {one.path.rpartition("/")[2].removesuffix(".cpython-311.pyc") for one in pick.entries}
+        chosen += [name for name in sorted(names) if name not in chosen]
+    assert chosen == ["other", "test_it", "used", "__init__"]
+
+
 def test_fit_counts_the_rows_of_record() -> None:
     about, facts = part({"python/a.py": ""})
     path = "python/__pycache__/a.cpython-311.pyc"

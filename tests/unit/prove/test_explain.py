@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lamina.prove.explain import explain
+from lamina.prove.explain import explain, missing_in
 from lamina.prune.model import Decision
 
 DECISIONS = (
@@ -14,6 +14,7 @@ DECISIONS = (
     Decision("python/numpy/_multi.cpython-311-x86_64-linux-gnu.so", 5, "drop", dropped=True, reason=""),
     Decision("python/numpy/data/table.json", 5, "metadata", dropped=True, reason=""),
     Decision("python/one.py", 5, "stubs", dropped=True, reason="x"),
+    Decision("python/idle.py", 5, "untraced", dropped=True, reason="layers/x/trace.json does not name it"),
 )
 
 
@@ -27,6 +28,7 @@ DECISIONS = (
             "/opt/python/numpy/data/table.json",
             "/opt/python/numpy/data/table.json was dropped as metadata that nothing reads",
         ),
+        ("idle", "idle was dropped by the recipe's prune.untraced: layers/x/trace.json does not name it"),
         ("numpy.core", ""),
         ("numpy.test", ""),
         ("numpy", ""),
@@ -36,3 +38,19 @@ DECISIONS = (
 )
 def test_the_decision_is_found(missing: str, told: str) -> None:
     assert explain(missing, DECISIONS) == told
+
+
+def test_a_log_tells_what_is_missing() -> None:
+    log = """Unable to import module 'handler': No module named 'numpy.testing'
+    from numpy import core
+ImportError: cannot import name 'core' from 'numpy' (/opt/python/numpy/__init__.py)
+FileNotFoundError: [Errno 2] No such file or directory: '/tmp/lamina/stages/ab/python/numpy/python/table.json'
+FileNotFoundError: [Errno 2] No such file or directory: '/etc/nothing'
+ModuleNotFoundError: No module named 'numpy.testing'"""
+    assert [*missing_in(log)] == [
+        "numpy.testing",
+        "numpy.core",
+        "/opt/python/numpy/python/table.json",
+        "/etc/nothing",
+    ]
+    assert [*missing_in("it failed")] == []
