@@ -7,6 +7,7 @@ does not name. Paths are those of the layer (``python/numpy/__init__.py``), one 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,9 @@ from lamina.project import Order, Project
 _MOST_BYTES = 16 * 1024**2
 #: PATH_MAX of Linux, in bytes.
 _MOST_PATH_BYTES = 4096
+
+#: Backslashes and control characters.
+_FORBIDDEN = re.compile(r"[\\\x00-\x1f\x7f]")
 
 _Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
@@ -146,8 +150,7 @@ def _mistake(traced: Traced) -> str:
 def _is_path(path: str) -> bool:
     return (
         0 < len(path.encode(errors="surrogatepass")) <= _MOST_PATH_BYTES
-        and path.isprintable()
-        and "\\" not in path
+        and _FORBIDDEN.search(path) is None
         and not {"", ".", ".."}.intersection(path.split("/"))
     )
 

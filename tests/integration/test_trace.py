@@ -279,3 +279,10 @@ def test_without_a_trace_of_this_lock_nothing_is_dropped_by_it(api: Api) -> None
         "without --check this command writes it"
     )
     assert not api.trace.exists()
+
+
+def test_containers_of_a_stand_in_for_the_base_image_trace_the_same(api: Api, base_image: str) -> None:
+    done = api("trace", "api", "--check", "--quiet", "--in", "container", LAMINA_BASE_IMAGE=base_image)
+    assert done.stdout.splitlines()[-1] == (
+        "  trace    4 modules, 1 native file, 2 other files, 1 file of metadata: as layers/api/trace.json has it"
+    )

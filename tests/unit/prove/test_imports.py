@@ -38,6 +38,14 @@ def test_one_that_never_imports_is_a_note_and_one_that_pruning_broke_is_not() ->
     assert asked == [["numpy", "odd"]]
 
 
+def test_what_no_trace_touched_is_missed_by_what_the_recipe_names_alone() -> None:
+    untraced = Decision("python/numpy/testing.py", 1, "untraced", dropped=True, reason="not in the trace")
+    because = "numpy.testing was dropped by the recipe's prune.untraced: not in the trace"
+    for declared, verdict in (("numpy", "failed"), ("other", "note")):
+        [proof] = prove([LACKING], [declared], [untraced], lambda names: [Import(name, passed=True) for name in names])
+        assert (proof.verdict, proof.because) == (verdict, because)
+
+
 @pytest.mark.parametrize(
     ("one", "told"),
     [

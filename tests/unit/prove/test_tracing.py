@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from lamina.prove.tracing import sort
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from lamina.errors import MissingToolError
+from lamina.prove.model import Job, Sandbox, Where
+from lamina.prove.tracing import _check_seen, _Settled, sort
+from lamina.prove.watch import watching
 from lamina.trace import Traced
 
 
@@ -32,3 +42,45 @@ def test_bytecode_stands_for_its_source_and_comes_once() -> None:
         ("python/old.egg-info/PKG-INFO", "python/zeta-1.dist-info/METADATA"),
         ("bin/tool", "python/bare.pyc", "python/zeta/table.json"),
     )
+
+
+class Elsewhere:
+    """A sandbox in which jobs do what a function does."""
+
+    where = Where("Debian", "3.11.7", (2, 36), (3, 40), (3, 0), isolated=True, how="container base@sha256:0")
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self.jobs: list[Job] = []
+        self._act = act
+
+    def start(self, job: Job) -> Elsewhere:
+        self.jobs.append(job)
+        self._act()
+        return self
+
+    def wait(self) -> None:
+        pass
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
+def test_a_place_whose_opening_of_files_is_not_seen_is_no_place_to_trace_in(tmp_path: Path) -> None:
+    sign = tmp_path / "python" / ".lamina-trace"
+    sign.parent.mkdir()
+    sign.touch()
+    with watching(tmp_path) as watch:
+        with pytest.raises(MissingToolError) as caught:
+            _check_seen(cast("Sandbox", Elsewhere(lambda: None)), watch)
+        _check_seen(cast("Sandbox", Elsewhere(sign.read_bytes)), watch)
+    assert caught.value.message == (
+        "container base@sha256:0: what is opened there is not seen from here, as with an engine in a virtual machine "
+        "or on another host"
+    )
+    assert caught.value.hint == "Trace on Linux: on the machine itself, or with an engine of the same machine."
+
+
+def test_jobs_iterate_over_sets_in_one_order_unless_the_function_says_otherwise() -> None:
+    sandbox = Elsewhere(lambda: None)
+    settled = _Settled(cast("Sandbox", sandbox))
+    settled.start(Job(("-c", ""), {"A": "b"}))
+    settled.start(Job(("-c", ""), {"PYTHONHASHSEED": "7"}))
+    assert [job.environment for job in sandbox.jobs] == [{"PYTHONHASHSEED": "0", "A": "b"}, {"PYTHONHASHSEED": "7"}]
