@@ -22,8 +22,9 @@ _MOST_BYTES = 16 * 1024**2
 #: PATH_MAX of Linux, in bytes.
 _MOST_PATH_BYTES = 4096
 
-#: Backslashes and control characters.
-_FORBIDDEN = re.compile(r"[\\\x00-\x1f\x7f]")
+#: Names between slashes, none empty, ``.`` or ``..``, without backslashes and control characters.
+_NAME = r"(?!\.\.?(?:/|\Z))[^/\\\x00-\x1f\x7f]+"
+_PATH = re.compile(f"{_NAME}(?:/{_NAME})*")
 
 _Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
@@ -136,11 +137,9 @@ def _mistake(traced: Traced) -> str:
     for name in ("modules", "libraries", "metadata", "files"):
         paths: tuple[str, ...] = getattr(traced, name)
         for number, path in enumerate(paths):
-            place = f"{name}[{number}]: {json.dumps(path[:200])}"
-            if not _is_path(path):
-                return f"{place} is no path in a layer"
-            if path in seen:
-                return f"{place} stands there twice"
+            wrong = "stands there twice" if path in seen else "" if _is_path(path) else "is no path in a layer"
+            if wrong:
+                return f"{name}[{number}]: {json.dumps(path[:200])} {wrong}"
             seen.add(path)
         if name != "modules" and list(paths) != sorted(paths):
             return f"{name}: is not sorted"
@@ -148,11 +147,7 @@ def _mistake(traced: Traced) -> str:
 
 
 def _is_path(path: str) -> bool:
-    return (
-        0 < len(path.encode(errors="surrogatepass")) <= _MOST_PATH_BYTES
-        and _FORBIDDEN.search(path) is None
-        and not {"", ".", ".."}.intersection(path.split("/"))
-    )
+    return len(path.encode(errors="surrogatepass")) <= _MOST_PATH_BYTES and _PATH.fullmatch(path) is not None
 
 
 def _wrong(message: str) -> RecipeError:
