@@ -17,6 +17,11 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long one example takes tells of what else the machine does, not of the code.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 # A shell that runs the tests in its background has SIGINT ignored, and whatever they start inherits that: programs that
 # are to be interrupted would run on.
