@@ -316,12 +316,12 @@ def test_what_fails_in_an_image_is_a_failed_proof_of_it(api: Path, image: Path, 
 def test_no_image_is_left_when_lamina_is_interrupted_or_killed(
     api: Path, image: Path, shared_store: Path, engine: Engine, sent: signal.Signals
 ) -> None:
-    command = [sys.executable, "-m", "lamina", "prove", "api"]
+    command, identity = [sys.executable, "-m", "lamina", "prove", "api"], _identity(image)
     env = {**os.environ, "LAMINA_CACHE": str(shared_store)}
     with subprocess.Popen(command, cwd=api, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as lamina:
-        _until(lambda: any(REPOSITORY in name for name in _images(engine, _identity(image))))
+        _until(lambda: any(REPOSITORY in name for name in _images(engine, identity)), 120)
         lamina.send_signal(sent)
-    _until(lambda: _images(engine, _identity(image)) == [])
+    _until(lambda: _images(engine, identity) == [], 120)
 
 
 @pytest.mark.usefixtures("index")
@@ -384,8 +384,8 @@ def test_an_image_without_an_emulator_is_started_as_lambda_starts_it(
     assert kinds == [("imports", True), ("event", True), ("entry", True)]
 
 
-def _until(met: Callable[[], bool]) -> None:
-    until = time.monotonic() + 30
+def _until(met: Callable[[], bool], seconds: float = 30) -> None:
+    until = time.monotonic() + seconds
     while not met():
         assert time.monotonic() < until
         time.sleep(0.05)

@@ -261,12 +261,16 @@ class Engine:
         from docker.errors import DockerException
 
         before = time.time() - _ABANDONED
+        ours, abandoned = [], []
         with contextlib.suppress(DockerException, OSError):
             for found in self._client.api.containers(all=True, filters={"label": LABEL}):
                 own = str(found["Labels"][LABEL])
-                ours = own == label or own.startswith(f"{label}-")
-                if ours or (found["State"] == "created" and found["Created"] < before):
-                    self.remove(found["Id"])
+                if own == label or own.startswith(f"{label}-"):
+                    ours.append(found["Id"])
+                elif found["State"] == "created" and found["Created"] < before:
+                    abandoned.append(found["Id"])
+        for name in (*ours, *abandoned):  # a removal of one may take its time
+            self.remove(name)
 
     def remove(self, name: str) -> None:
         """Remove a container, running or not, with the volumes that its image made it have; it is gone afterwards."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -116,25 +117,48 @@ class Images:
             return None
         return _image(found, name)
 
-    def release(self, name: str) -> bool:
-        """Take a name from an image; with the last one the engine removes it. Whether there was one of that name."""
+    def identity(self, name: str) -> str | None:
+        """The id of the image that has this name, if the engine tells of one."""
+        from docker.errors import DockerException
+
+        with contextlib.suppress(DockerException, OSError):
+            return str(self._client.api.inspect_image(name)["Id"])
+        return None
+
+    def drop(self, name: str, identity: str) -> bool:
+        """Take a name from an image, and remove the image of that id unless it has another; whether that is done now.
+
+        An engine that makes a container of an image in this moment takes its last name and keeps the image.
+        """
+        from docker.errors import DockerException, ImageNotFound
+
+        api = self._client.api
+        with contextlib.suppress(DockerException, OSError):  # as a container of it that is still there
+            with contextlib.suppress(ImageNotFound):
+                api.remove_image(name)
+            with contextlib.suppress(ImageNotFound):
+                if not api.inspect_image(identity).get("RepoTags"):
+                    api.remove_image(identity)
+            return True
+        return False
+
+    def release(self, name: str) -> None:
+        """Take a name from an image; with the last one the engine removes it."""
         from docker.errors import APIError, DockerException, ImageNotFound
 
         until = time.monotonic() + _RELEASED
-        try:
+        with contextlib.suppress(DockerException, OSError):
             while True:
                 try:
                     self._client.api.remove_image(name)
                 except ImageNotFound:
-                    return False
+                    return
                 except APIError:  # a container of it is about to be gone
                     if time.monotonic() > until:
-                        return False
+                        return
                     time.sleep(0.1)
                 else:
-                    return True
-        except (DockerException, OSError):
-            return False
+                    return
 
 
 def _follow(progress: Iterable[Mapping[str, str]]) -> None:

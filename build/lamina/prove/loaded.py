@@ -45,12 +45,13 @@ def loaded(engine: Engine, image: Stored, label: str, environment: Mapping[str, 
         MissingToolError: the engine refuses it.
     """
     name = f"{REPOSITORY}:{label}"
-    with guarded(name, environment):
+    with guarded(name, environment) as tell:
         try:
             found = engine.images.hold(image.manifest.config.digest, name)
             if found is None:
                 engine.load(saved(image, name))
                 found = engine.images.named(name)
+                tell(found.id)
             yield found._replace(reference=image.name, digest=image.digest)
         finally:
             engine.images.release(name)
