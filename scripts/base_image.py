@@ -14,6 +14,11 @@ from pathlib import Path
 
 _SUITE, _PYTHON = "bookworm", "python3.11"
 _PACKAGES = "python3,ca-certificates"
+#: What is installed is thrown away: dpkg need not wait for the disk, nor apt fetch translations.
+_QUICK = {
+    "etc/dpkg/dpkg.cfg.d/unsafe-io": "force-unsafe-io\n",
+    "etc/apt/apt.conf.d/languages": 'Acquire::Languages "none";\n',
+}
 #: The variables of AWS's images that a function depends on: AWS Lambda developer guide, page configuration-envvars.
 _ENVIRONMENT = {
     "PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
@@ -88,6 +93,9 @@ def main() -> None:
     name, _, tag = parser.parse_args().reference.rpartition(":")
     with tempfile.TemporaryDirectory(prefix="lamina-base-image-") as folder:
         root = Path(folder) / "root"
+        for path, text in _QUICK.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(text)
         command = ["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", _SUITE, str(root)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         _lay_out(root)
