@@ -7,6 +7,7 @@ same circumstances, and every string that could be a name.
 from __future__ import annotations
 
 import ast
+import gc
 import hashlib
 import os
 import re
@@ -59,6 +60,25 @@ def sources(index: None, shared_store: Path, repository: Path) -> Mapping[str, b
     return found
 
 
+@pytest.fixture(scope="module")
+def stored(sources: Mapping[str, bytes], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder with the sources, and the digest of their facts as this Python finds them."""
+    digest, folder = hashlib.sha256(), tmp_path_factory.mktemp("sources")
+    for number, content in enumerate(sources.values()):
+        (folder / f"{number:05}.py").write_bytes(content)
+        digest.update(msgspec.json.encode(scan(content)))
+    return folder, digest.hexdigest()
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """Without the search for cycles: syntax trees have none, and millions of nodes."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("uncollected")
 def test_imports_and_strings_are_those_that_ast_finds(sources: Mapping[str, bytes]) -> None:
     wrong = {}
     compared = 0
@@ -88,16 +108,11 @@ def test_a_scan_keeps_its_pace(sources: Mapping[str, bytes]) -> None:
 
 
 @pytest.mark.parametrize("version", ["3.11", "3.12", "3.13", "3.14"])
-def test_every_python_finds_the_same_facts(version: str, sources: Mapping[str, bytes], tmp_path: Path) -> None:
+def test_every_python_finds_the_same_facts(version: str, stored: tuple[Path, str], tmp_path: Path) -> None:
     interpreter = find(version)
     if interpreter is None:
         pytest.skip(f"no Python {version} on this machine")
-    digest = hashlib.sha256()
-    folder = tmp_path / "sources"
-    folder.mkdir()
-    for number, content in enumerate(sources.values()):
-        (folder / f"{number:05}.py").write_bytes(content)
-        digest.update(msgspec.json.encode(scan(content)))
+    folder, digest = stored
     libraries = tmp_path / "libraries"
     install = ["pip", "install", "--quiet", "--python", interpreter, "--target", str(libraries), "msgspec"]
     subprocess.run([sys.executable, "-m", "uv", *install], check=True)
@@ -114,7 +129,7 @@ def test_every_python_finds_the_same_facts(version: str, sources: Mapping[str, b
         text=True,
         check=True,
     )
-    assert answer.stdout.split() == ["True", digest.hexdigest()]
+    assert answer.stdout.split() == ["True", digest]
 
 
 def find(version: str) -> str | None:
@@ -187,22 +202,18 @@ def strings(tree: ast.Module, content: bytes) -> set[str]:
 
     That is the text that ``f"{x=}"`` makes of its expression, and characters given by their Unicode names.
     """
-    shown = {
-        id(value)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.JoinedStr)
-        for value in node.values
-        if isinstance(value, ast.Constant) and str(value.value).rstrip().endswith("=")
-    }
+    shown, constants = set(), []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            constant = [value for value in node.values if isinstance(value, ast.Constant)]
+            shown |= {id(value) for value in constant if str(value.value).rstrip().endswith("=")}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            constants.append(node)
     named = b"\\N{" in content
     return {
         node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant)
-        and isinstance(node.value, str)
-        and id(node) not in shown
-        and could_be_name(node.value)
-        and not (named and not node.value.isascii())
+        for node in constants
+        if id(node) not in shown and could_be_name(node.value) and not (named and not node.value.isascii())
     }
 
 
