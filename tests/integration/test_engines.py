@@ -41,6 +41,10 @@ def host(request: pytest.FixtureRequest, base_image: str) -> Iterator[str]:  # n
         yield request.param
 
 
+#: For what is lamina's own, whatever the engine.
+DOCKER_ALONE = pytest.mark.parametrize("host", ["docker"], indirect=True)
+
+
 @pytest.fixture
 def engine(host: str) -> Iterator[Engine]:  # noqa: ARG001 - names the engine
     with contextlib.closing(connect(os.environ)) as engine:
@@ -296,6 +300,7 @@ def test_an_image_that_the_engine_had_before_stays_there(
         engine._client.api.remove_image(before[0], force=True)
 
 
+@DOCKER_ALONE
 @pytest.mark.usefixtures("index")
 def test_what_fails_in_an_image_is_a_failed_proof_of_it(api: Path, image: Path, shared_store: Path) -> None:
     expected = api / "events" / "one.expect.json"
@@ -324,6 +329,7 @@ def test_no_image_is_left_when_lamina_is_interrupted_or_killed(
     _until(lambda: _images(engine, identity) == [], 120)
 
 
+@DOCKER_ALONE
 @pytest.mark.usefixtures("index")
 def test_without_an_engine_an_image_is_not_proven_and_the_zips_are(api: Path, image: Path, shared_store: Path) -> None:
     before = image.with_suffix(".json").read_bytes()
@@ -335,6 +341,7 @@ def test_without_an_engine_an_image_is_not_proven_and_the_zips_are(api: Path, im
     assert image.with_suffix(".json").read_bytes() == before
 
 
+@DOCKER_ALONE
 @pytest.mark.usefixtures("index")
 def test_an_image_that_is_not_what_its_manifest_says_is_not_run(api: Path, image: Path, shared_store: Path) -> None:
     content = image.read_bytes()
@@ -347,6 +354,7 @@ def test_an_image_that_is_not_what_its_manifest_says_is_not_run(api: Path, image
     assert f"error: dist/{image.name}: is not the archive that the manifest beside it describes\n" in done.stderr
 
 
+@DOCKER_ALONE
 @pytest.mark.usefixtures("index")
 def test_an_image_without_an_emulator_is_started_as_lambda_starts_it(
     api: Path,
