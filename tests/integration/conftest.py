@@ -14,10 +14,12 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from filelock import FileLock
 
 from lamina import lock as locks
 from lamina import recipe as recipes
@@ -204,12 +206,31 @@ def base_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 "LEFT OUT: proofs in containers: no image; debootstrap as root, or LAMINA_BASE_IMAGE, gives one"
             )
         name = "lamina-standin:3.11"
+        said = _standin(name, tmp_path_factory)
+        if said:
+            pytest.skip(f"LEFT OUT: proofs in containers: no image could be made: {said}")
+        yield name
+
+
+def _standin(name: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Make the stand-in, once for all workers, each of which has an engine of its own; why it could not be made."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # above the folders of the single workers
+    archive = folder / "standin.tar"
+    with FileLock(folder / "standin.lock"), contextlib.closing(connect(os.environ)) as engine:
+        if archive.exists():
+            with archive.open("rb") as file:
+                engine.load(iter(partial(file.read, 1 << 20), b""))
+            return ""
         command = [sys.executable, str(ROOT / "scripts" / "base_image.py"), name]
         env = {**os.environ, "PATH": _SBIN, "TMPDIR": str(tmp_path_factory.mktemp("image"))}
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
         if done.returncode:
-            pytest.skip(f"LEFT OUT: proofs in containers: no image could be made: {done.stderr[-400:]}")
-        yield name
+            return done.stderr[-400:]
+        with archive.open("wb") as file:
+            file.writelines(engine.save(name))
+    return ""
 
 
 #: Daemons stand where a user's PATH does not lead.
