@@ -33,6 +33,8 @@ class Fake:
         self.images: dict[str, list[str]] = {}
         self.containers_of: dict[str, str] = {}
         self.stuck: dict[str, float] = {}
+        self.asked_to_remove: list[str] = []
+        self.old: set[str] = set()
         self.down = 0.0
         self.now = 0.0
         self.later: list[tuple[float, Callable[[], None]]] = []
@@ -65,13 +67,19 @@ class Fake:
     def containers(self, *, all: bool, filters: Mapping[str, str]) -> list[dict[str, Any]]:  # noqa: A002 - the SDK's
         assert (all, filters) == (True, {"label": LABEL})
         return [
-            {"Id": name, "Labels": {LABEL: label}, "State": "created", "Created": time.time()}
+            {
+                "Id": name,
+                "Labels": {LABEL: label},
+                "State": "created",
+                "Created": time.time() - 3600 * (name in self.old),
+            }
             for name, label in self.containers_of.items()
         ]
 
     def remove_container(self, name: str, *, v: bool, force: bool) -> None:
         assert v
         assert force
+        self.asked_to_remove.append(name)
         if self.now < self.stuck.get(name, 0):
             raise APIError("could not kill it")
         del self.containers_of[name]
@@ -148,6 +156,14 @@ def test_a_container_that_is_not_to_be_removed_at_first_is_removed_later(engine:
     engine.stuck = {"one": 100}
     guard.clear(NAME, None, {})
     assert (engine.images, engine.containers_of) == ({}, {})
+
+
+def test_its_own_containers_come_before_those_that_nobody_will_start(engine: Fake) -> None:
+    engine.containers_of = {"abandoned": "89ab", "one": "0123", "new": "cdef"}
+    engine.old = {"abandoned"}
+    Engine(engine, "fake").remove_all("0123")
+    assert engine.asked_to_remove == ["one", "abandoned"]
+    assert [*engine.containers_of] == ["new"]
 
 
 def test_an_engine_that_does_not_answer_is_asked_again(engine: Fake) -> None:
