@@ -105,12 +105,12 @@ def bytecode_of(order: Order, find: Callable[[], Compiler]) -> Bytecode:
 
 
 def _bytecode(order: Order, shares: list[budget.Share], find: Callable[[], Compiler] | None) -> Bytecode:
-    """The room that the budget leaves for a layer and its bytecode before it warns.
+    """The room that the budget leaves for a layer and its bytecode, before it warns and before it ends the build.
 
     What shares the function counts in whole MiB: a layer should not change with each line of a handler.
     """
     taken = -(-sum(share.bytes for share in shares) // _MIB) * _MIB
-    room = order.recipe.budget.warn - taken
+    room = min(order.recipe.budget.warn, order.recipe.budget.unzipped) - taken
     return Bytecode(room=room) if find is None else Bytecode(find, room)
 
 

@@ -36,6 +36,7 @@ SOURCES = {
         f"def f{n}(self, data):\n    return {{'k{n}': (1.5, {n}, b'x')}}\n" for n in range(300)
     ),
 }
+BUDGET = {"unzipped": "200 kB", "warn": "190 kB"}
 RECIPE = """
 name = "demo"
 requirements = ["demo"]
@@ -45,8 +46,7 @@ platform = "manylinux2014_x86_64"
 [proof]
 imports = ["demo.failing"]
 [budget]
-unzipped = "200 kB"
-warn = "{warn}"
+{budget}
 [bytecode]
 mode = "{mode}"
 """
@@ -125,7 +125,7 @@ def test_bytecode_of_another_python_is_refused(tmp_path: Path) -> None:
 class Layer:
     """A project of one forged wheel, built in one mode."""
 
-    def __init__(self, root: Path, make_wheel: Callable[..., bytes], mode: str, warn: str = "190 kB") -> None:
+    def __init__(self, root: Path, make_wheel: Callable[..., bytes], mode: str, **budget: str) -> None:
         root.mkdir()
         self.root, self.store, self.asked = root, Store(root / "store"), 0
         content = make_wheel("demo", "1.0", {path.removeprefix("python/"): text for path, text in SOURCES.items()})
@@ -133,7 +133,8 @@ class Layer:
         self.wheel.write_bytes(content)
         (root / "recipes" / "locks").mkdir(parents=True)
         self.path = root / "recipes" / "demo.toml"
-        self.path.write_text(RECIPE.format(mode=mode, warn=warn))
+        limits = "\n".join(f'{key} = "{value}"' for key, value in (budget or BUDGET).items())
+        self.path.write_text(RECIPE.format(mode=mode, budget=limits))
         sha256 = hashlib.sha256(content).hexdigest()
         locked = locks.LockedWheel("demo", "1.0", self.wheel.name, sha256, len(content))
         recipe = recipes.load(self.path)
@@ -269,9 +270,11 @@ def test_without_room_the_proofs_imports_come_first(tmp_path: Path, make_wheel: 
     assert built.manifest.unzipped_bytes <= plain + 2500
     assert built.notes == ("bytecode: python/demo/template.py of the sources do not compile, and ship without",)
     assert built.manifest.findings == ()
+    built = Layer(tmp_path / "d", make_wheel, "fit", unzipped=f"{plain + 2500} B").build()  # below the default of warn
+    assert (built.manifest.findings, built.manifest.bytecode) == ((), layer.build().manifest.bytecode)
     built = Layer(tmp_path / "c", make_wheel, "fit", warn=f"{plain + 600} B").build()
     assert built.notes[0] == (
-        "bytecode: budget.warn leaves no room for 1 of the modules that the proof imports; "
+        "bytecode: the budget leaves no room for 1 of the modules that the proof imports; "
         "they are compiled at each cold start"
     )
 
