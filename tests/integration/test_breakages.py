@@ -5,9 +5,9 @@ asked for, stubs that are read, libraries that stand elsewhere. Every row was se
 3.11, x86_64, November 2026) and must pass with the layer. The newest versions for python3.11 on x86_64 are taken,
 except where a row names one. Rows that need more than 150 MB of wheels stand in ``tests/heavy``.
 
-The layers are trimmed, as is the default; test_trim.py has more of what ``strip`` breaks. Left out, since they speak of
-what this version does not do: sourceless layers and ``-OO`` (``[bytecode] mode``), links in the zip
-(``[emit] dedupe``), libraries that the runtime lacks (the audit).
+The layers are trimmed and have bytecode, as is the default; ``nox -s tests_heavy`` runs every row in the other modes of
+bytecode as well. test_trim.py has more of what ``strip`` breaks. Left out, since they speak of what is never done or
+not yet: ``-OO``, links in the zip (``[emit] dedupe``), libraries that the runtime lacks (the audit).
 """
 
 from __future__ import annotations
