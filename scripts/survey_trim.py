@@ -52,7 +52,7 @@ OUTPUT = Path(__file__).resolve().parent.parent / "docs" / "trim-survey.md"
 HEAD = """# What trimming does to popular packages
 
 Made on {date} by `scripts/survey_trim.py`: for each package the newest wheel for CPython 3.11 and Linux on x86_64.
-Each native file of it is opened as it is, trimmed as lamina's parts are, and after binutils' `strip` ({strip}):
+Each native file of it is opened as it is, trimmed as lamina's parts are, and after `strip` of binutils {strip}:
 libraries with `dlopen` and `RTLD_NOW`, each in a process of its own, programs by asking for their version. *Load* are
 the files that load as they are, on {glibc} and without the packages they need; what does not load tells nothing.
 *Smaller* are those of them that trimming changes. A file is *broken* if it loaded and anything else happens after.
@@ -100,11 +100,14 @@ def page(rows: list[Found]) -> str:
     version = subprocess.run(["strip", "--version"], capture_output=True, text=True, check=True).stdout  # noqa: S607
     head = HEAD.format(
         date=dt.datetime.now(dt.UTC).date().isoformat(),
-        strip=version.splitlines()[0],
+        strip=version.splitlines()[0].split()[-1],
         glibc=" ".join(platform.libc_ver()),
     )
-    broken = [f"- {row.package}: {said}\n" for row in rows for said in row.broken]
-    tail = ["\nBroken files, and what the loader says:\n\n", *broken] if broken else []
+    # What is said of a file begins with its path, or with that of a library which it needs.
+    lines = [(row.package, one.split(": ")) for row in rows for one in row.broken]
+    said = Counter((package, how, why) for package, (_, how, *_, why) in lines)
+    broken = [f"- {package}: {how}: {count}, {why}\n" for (package, how, why), count in said.items()]
+    tail = ["\nBroken files, and what the loader says of them or of what they need:\n\n", *broken] if broken else []
     return head + "".join([*(line(row) + "\n" for row in rows), *tail])
 
 
