@@ -82,8 +82,8 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure builds against other ways to make the same layer; prints ratios, judges nothing."""
-    session.install(".", "uv")
+    """Measure builds and cold starts against other ways to the same; prints ratios, judges nothing. See `-- --help`."""
+    session.install(".[prove]")
     session.run("python", "scripts/bench.py", *session.posargs)
 
 

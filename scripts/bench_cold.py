@@ -79,14 +79,16 @@ main(sys.argv)
 #: Tells at the end, and whenever work is asked for, which modules of the layer ran and which had to be compiled.
 _WATCH = """
 def _watch():
-    import atexit, json, os, sys
+    import atexit, importlib, json, os, sys
     ran, compiled = {}, {}
+    importing = importlib._bootstrap._call_with_frames_removed.__code__.co_filename  # others compile what they like
     def hook(event, arguments):
         if event == "exec":
             if arguments[0].co_name == "<module>" and arguments[0].co_filename.startswith("/opt/"):
                 ran[arguments[0].co_filename] = None
-        elif event == "compile" and isinstance(arguments[1], str) and arguments[1].startswith("/opt/"):
-            compiled[arguments[1]] = None
+        elif event == "compile" and sys._getframe(1).f_code.co_filename == importing:
+            if isinstance(arguments[1], str) and arguments[1].startswith("/opt/"):
+                compiled[arguments[1]] = None
     def tell():
         os.write(2, b"RAN %d %s\\n" % (len(ran), json.dumps([*compiled]).encode()))
     sys.addaudithook(hook)
