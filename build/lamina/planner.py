@@ -48,7 +48,7 @@ from lamina.store import Store
 
 if TYPE_CHECKING:
     from lamina.bytecode.compilers import Compiler
-    from lamina.layer import Layer, Link
+    from lamina.layer import Layer
 
 T = TypeVar("T")
 
@@ -217,14 +217,12 @@ class Planner:
         trim = self.order.recipe.native.trim
         return smaller(layer, parts, self.keys, self.store, self.progress, trim=trim)
 
-    def links(self) -> tuple[tuple[Link, ...], ...]:
-        """What of each part ships as a link to an identical file; empty where nothing does."""
-        if not self.order.recipe.emit.dedupe:
-            return ()
-        from lamina.planning import links_of
+    def ships(self, notices: bytes = b"") -> Layer:
+        """The layer as it ships, with these notices."""
+        from lamina.planning import layer_of
 
         parts, said = self.decisions()
-        return links_of(self.order, self.overlay, parts, said)
+        return layer_of(self.order, self.overlay, parts, said, notices, self.bytecode())
 
     def bytecode(self) -> Choice:
         """What ships as bytecode, and what became of sources for it; remembered, or decided now."""

@@ -15,7 +15,7 @@ from lamina.emit import manifest as manifests
 from lamina.emit.dedupe import linked
 from lamina.errors import StaleLockError
 from lamina.findings import Finding
-from lamina.layer import Layer, Link, assemble, shipped_by_package
+from lamina.layer import Layer, assemble, shipped_by_package
 from lamina.lock import Lock, canonical, required
 from lamina.overlay import Generated
 from lamina.part.compress import libdeflate, smallest
@@ -104,14 +104,16 @@ def layer_artefact(
     return artefact_of(order.name, parts, _assembled(order, overlay, parts, decisions, b""))
 
 
-def links_of(
+def layer_of(
     order: Order,
     overlay: Sequence[Generated],
     parts: Sequence[tuple[Index, Facts]],
     decisions: Sequence[Sequence[Decision]],
-) -> tuple[tuple[Link, ...], ...]:
-    """What of each part ships as a link to an identical file; empty where nothing does."""
-    return _linked(order, _assembled(order, overlay, parts, decisions, b""), parts).links
+    texts: bytes,
+    chosen: Choice,
+) -> Layer:
+    """The layer that was planned so, as it ships, with the notices ``texts`` and the bytecode that was chosen."""
+    return _linked(order, _assembled(order, overlay, parts, decisions, texts, chosen), parts)
 
 
 def composing_findings(

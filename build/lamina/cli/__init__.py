@@ -23,6 +23,7 @@ COMMANDS = {
     "lock": "Resolve recipes to exact wheels for their targets.",
     "prove": "Run what was built, in a CPython of the target.",
     "recipe": "Write a new recipe, or check one.",
+    "report": "Show where a layer's bytes and import time go.",
     "trace": "Record what the proofs of recipes touch of their layers.",
 }
 

@@ -71,7 +71,7 @@ def command(
         parts, decided = planner.decisions()
         chosen = planner.bytecode()
         decisions = chosen.over(decided)
-        symlinks = planner.links()
+        symlinks = planner.ships().links
         indexes = [index if recipe.native.trim else msgspec.structs.replace(index, trimmed=()) for index, _ in parts]
         if as_json:
             rowed = zip(indexes, decisions, symlinks or [()] * len(indexes), strict=True)

@@ -127,7 +127,7 @@ def _open_zips(order: Order, means: Means) -> Iterator[Session]:
     layer = _emitted(order, f"{order.name}.zip", "build")
     wanted = order.recipe.function is not None and "function" in order.recipe.artefacts
     function = _emitted(order, f"{stem(order)}.zip", "build") if wanted else None
-    bare, opened = _in_containers(order, means) if means.place == "container" else _on_host(order, means)
+    bare, opened = _in_containers(order, means) if means.place == "container" else on_host(order, means)
     means.progress.stage(f"unpacking {layer.path.name}")
     task = _unpacked(function, means.store) if function is not None else None
     stage = bare._replace(opt=_unpacked(layer, means.store), task=task)
@@ -188,7 +188,7 @@ def _names(path: Path) -> list[str]:
         return archive.namelist()
 
 
-def _on_host(order: Order, means: Means) -> tuple[Stage, _Opened]:
+def on_host(order: Order, means: Means) -> tuple[Stage, _Opened]:
     """What runs on this machine, without the artefacts, and how a sandbox over it is opened."""
     stage = Stage(find(order.target, means.environment).path, _standin(order, means))
     return stage, lambda whole: contextlib.closing(open_sandbox(whole, order.target.runtime, network=means.network))
