@@ -208,8 +208,9 @@ def render(value: object) -> str:
 
 def schema() -> dict[str, Any]:
     """One schema for all commands: ``properties`` names each command's output."""
-    from lamina.prove.trial import Trial  # a build prints none of these two
+    from lamina.prove.trial import Trial  # a build prints none of these
     from lamina.report.diff import Difference
+    from lamina.report.layer.model import Report
 
     types = {
         "build": list[Build],
@@ -222,6 +223,7 @@ def schema() -> dict[str, Any]:
         "explain": list[Explain],
         "cache info": Cache,
         "diff": Difference,
+        "report": list[Report],
     }
     shapes, definitions = msgspec.json.schema_components(types.values(), ref_template="#/$defs/{name}")
     described = {

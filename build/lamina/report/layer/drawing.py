@@ -6,14 +6,13 @@ table beside it as well.
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from lamina.prove.import_times import Run, Step
-from lamina.report.findings import printable
 from lamina.report.layer import words
 from lamina.report.layer.model import Budget, Package, Slice
+from lamina.report.layer.parts import e
 from lamina.report.layer.treemap import Box, squarify
 from lamina.report.text import plural
 
@@ -38,11 +37,6 @@ class Tile(NamedTuple):
     titled: bool
 
 
-def e(text: str) -> str:
-    """A text that may stand in HTML, in an attribute too; what cannot be printed is spelled out."""
-    return html.escape(printable(text), quote=True)
-
-
 def tiles(packages: Sequence[Package], rest: Sequence[Slice], width: float) -> list[Tile]:
     """Where packages and their kinds stand in a treemap of this width in pixels."""
     groups = [(f"{package.name} {package.version}", package.kinds) for package in packages]
@@ -52,7 +46,7 @@ def tiles(packages: Sequence[Package], rest: Sequence[Slice], width: float) -> l
     boxes = squarify([size for _, _, size in sized], Box(0, 0, width, _HEIGHTS[width]))
     made = []
     for (name, kinds, size), box in zip(sized, boxes, strict=True):
-        titled = box.height > _STRIP + _LINE and box.width > 4 * _CHARACTER
+        titled = box.height > _STRIP + _LINE and bool(_named(name, box.width))
         top = _STRIP if titled else 0.0
         inner = Box(box.x, box.y + top, box.width, box.height - top)
         slices = sorted((one for one in kinds if one.bytes), key=lambda one: -one.bytes)
@@ -72,25 +66,30 @@ def _map(placed: Sequence[Tile], width: float, shown: str) -> str:
     whole = sum(tile.bytes for tile in placed)
     told = f"Treemap of {words.size(whole)} in {plural(len(placed), 'package')}; the table below has the same figures"
     inside = "".join(_tile(tile, width, whole) for tile in placed)
-    return f'<svg class="map {shown}" width="100%" height="{_HEIGHTS[width]:g}" role="img" aria-label="{e(told)}">{inside}</svg>'
+    size = f'width="100%" height="{_HEIGHTS[width]:g}"'
+    return f'<svg class="map {shown}" {size} role="img" aria-label="{e(told)}">{inside}</svg>'
 
 
 def _tile(tile: Tile, width: float, whole: int) -> str:
     box = tile.box
     title = f"{tile.name}: {words.size(tile.bytes)}, {words.part(tile.bytes, whole)}"
-    name = _fitting(tile.name, box.width) or _fitting(tile.name.rpartition(" ")[0], box.width)
+    name = _named(tile.name, box.width)
     size = words.size(tile.bytes)
     parts = [f"<title>{e(title)}</title>", '<rect class="tile" width="100%" height="100%"/>']
-    if tile.titled and name:
+    if tile.titled:
         parts.append(f'<text class="name" x="7" y="14">{e(name)}</text>')
         if _fitting(f"{name}  {size}", box.width):
             parts.append(f'<text class="figure" x="100%" dx="-7" y="14" text-anchor="end">{size}</text>')
-    parts += [_slice(one, at, tile, width) for one, at in tile.slices]
+    parts += [_slice(one, at, tile) for one, at in tile.slices]
     return f"{_viewport(box, 0.0, 0.0, width)}{''.join(parts)}</svg>"
 
 
-def _slice(one: Slice, at: Box, tile: Tile, width: float) -> str:
-    del width
+def _named(name: str, width: float) -> str:
+    """A package's name with its version, or without, as it fits into so many pixels; else nothing."""
+    return _fitting(name, width) or _fitting(name.partition(" ")[0], width)
+
+
+def _slice(one: Slice, at: Box, tile: Tile) -> str:
     box = tile.box
     title = f"{tile.name}: {one.kind}, {words.size(one.bytes)} in {plural(one.files, 'file')}"
     texts = []
@@ -122,7 +121,8 @@ def stack(budget: Budget) -> str:
         wide = 100 * share.bytes / whole
         title = f"{share.label}: {share.bytes:,} bytes"
         parts.append(
-            f'<rect class="s s{min(number, 5)}" x="{at:.3f}%" width="{wide:.3f}%" height="28"><title>{e(title)}</title></rect>'
+            f'<rect class="s s{min(number, 5)}" x="{at:.3f}%" width="{wide:.3f}%" height="28">'
+            f"<title>{e(title)}</title></rect>"
         )
         at += wide
     for kind, limit in (("warn", budget.warn), ("limit", budget.limit)):
@@ -135,7 +135,8 @@ def stack(budget: Budget) -> str:
 def bar(value: float, whole: float, kind: str = "plain") -> str:
     """A small bar beside a figure that says the same."""
     wide = 100 * value / whole if whole else 0.0
-    return f'<svg class="bar" width="100%" height="10" aria-hidden="true"><rect class="{kind}" width="{wide:.2f}%" height="10"/></svg>'
+    rect = f'<rect class="{kind}" width="{wide:.2f}%" height="10"/>'
+    return f'<svg class="bar" width="100%" height="10" aria-hidden="true">{rect}</svg>'
 
 
 def colours(runs: Iterable[Run], most: int = 6) -> Mapping[str, str]:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from lamina.prove.import_times import ImportTimes, Run, Step
 from lamina.report.layer import words
-from lamina.report.layer.drawing import bar, colours, e, icicle
+from lamina.report.layer.drawing import bar, colours, icicle
+from lamina.report.layer.parts import e, folded, legend, table
 from lamina.report.text import plural
 
 _MOST = 15
@@ -28,10 +29,10 @@ def html(times: ImportTimes) -> Iterator[str]:
     for told, run in runs:
         yield f"<h3>{words.seconds(run.seconds)} {told}</h3>"
         yield icicle(run, scale, f"{plural(run.modules, 'module')} in {words.seconds(run.seconds)}, {told}", colour)
-    yield _legend(colour)
+    yield legend((kind, name, "") for name, kind in [*colour.items(), ("others", "other")])
     yield "<h3>By package, without what each imports itself</h3>"
     yield _packages(times.before, times.after)
-    yield f"<details><summary>The slowest modules</summary>{_modules(times.before, times.after)}</details>"
+    yield folded("The slowest modules", _modules(times.before, times.after))
     yield f'<p class="muted">{e(", ".join(times.names))}; the fastest of {len(times.after.every)} runs each, in turn. '
     yield f"{e(times.where)}</p>"
 
@@ -46,18 +47,7 @@ def _sentence(times: ImportTimes) -> str:
     return f"{told}, {ratio} as from the same layer without bytecode ({words.seconds(times.before.seconds)})."
 
 
-def _legend(colour: dict[str, str]) -> str:
-    rows = [*colour.items(), ("others", "other")]
-    items = "".join(
-        f'<li><svg width="12" height="12" aria-hidden="true"><rect class="{kind}" width="12" height="12"/></svg>{e(name)}</li>'
-        for name, kind in rows
-    )
-    return f'<ul class="legend">{items}</ul>'
-
-
 def _packages(before: Run | None, after: Run) -> str:
-    from lamina.report.layer.page import table
-
     was = {group.package: group.own / 1e6 for group in before.groups} if before is not None else {}
     whole = max([group.own / 1e6 for group in after.groups[:1]] + [max(was.values(), default=0.0)])
     rows = []
@@ -72,8 +62,6 @@ def _packages(before: Run | None, after: Run) -> str:
 
 
 def _modules(before: Run | None, after: Run) -> str:
-    from lamina.report.layer.page import table
-
     was = {step.name: step for step in before.steps} if before is not None else {}
     found = []
     for title, key in (("With what they import", _whole), ("Their own time", _own)):

@@ -46,7 +46,7 @@ class Veto(msgspec.Struct, frozen=True):
 
 
 class Package(msgspec.Struct, frozen=True):
-    """One package. ``shipped_bytes`` is the sum of its ``kinds``; ``licences`` are as METADATA's ``licence_field`` has them.
+    """One package. ``shipped_bytes`` is the sum of its ``kinds``; ``licences`` are METADATA's, by ``licence_field``.
 
     ``modules`` counts its Python sources that ship, ``compiled`` the bytecode files; ``sources_kept`` says why sources
     ship where bytecode stands in the place of others.

@@ -14,8 +14,9 @@ from lamina.prune.model import Thing
 from lamina.report.diff import Difference, PackageChange
 from lamina.report.findings import counts, grouped
 from lamina.report.layer import imported, words
-from lamina.report.layer.drawing import bar, e, stack, treemap
+from lamina.report.layer.drawing import bar, stack, treemap
 from lamina.report.layer.model import KINDS, Package, Report
+from lamina.report.layer.parts import e, folded, items, legend, table
 from lamina.report.text import plural
 
 _HERE = Path(__file__).parent
@@ -24,7 +25,7 @@ _MOST_CHANGES = 100
 
 
 def page(report: Report) -> str:
-    """The whole page. Everything that wheels, manifests and recipes say is escaped; a browser is told to load nothing."""
+    """The whole page. What wheels, manifests and recipes say is escaped; a browser is told to load nothing."""
     style = _HERE.joinpath("page.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     kind, verdict = report.verdict()
@@ -61,21 +62,6 @@ def _section(title: str, parts: Iterable[str]) -> str:
     return f"<section>\n<h2>{title}</h2>\n{''.join(parts)}\n</section>"
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]], label: str) -> str:
-    """A table of cells that are HTML already. A head that begins with ``#`` is one of numbers, ``|`` one of bars."""
-    classes = [
-        "" if head[:1] not in "#|" or not head else ' class="n"' if head[0] == "#" else ' class="b"' for head in heads
-    ]
-    top = "".join(f"<th{kind} scope=col>{head.lstrip('#|')}</th>" for kind, head in zip(classes, heads, strict=True))
-    body = ""
-    for first, *cells in rows:
-        body += f"<tr><th scope=row>{first}</th>"
-        body += "".join(f"<td{kind or ' class=t'}>{cell}</td>" for kind, cell in zip(classes[1:], cells, strict=True))
-        body += "</tr>\n"
-    region = f'<div class="scroll" tabindex="0" role="region" aria-label="{label}">'
-    return f"{region}<table><thead><tr>{top}</tr></thead><tbody>\n{body}</tbody></table></div>"
-
-
 def _figures(report: Report) -> str:
     first = report.artefacts[0]
     rows = [
@@ -99,25 +85,13 @@ def _figures(report: Report) -> str:
     return f'<dl class="figures">{cells}</dl><details><summary>What was emitted</summary><ul>{digests}</ul></details>'
 
 
-def _swatch(kind: str) -> str:
-    return f'<svg width="12" height="12" aria-hidden="true"><rect class="{kind}" width="12" height="12"/></svg>'
-
-
-def _legend(rows: Iterable[tuple[str, str, str]]) -> str:
-    """Class, name and figure of each colour."""
-    items = "".join(
-        f'<li>{_swatch(kind)}{e(name)} <span class="figure">{e(figure)}</span></li>' for kind, name, figure in rows
-    )
-    return f'<ul class="legend">{items}</ul>'
-
-
 def _budget(report: Report) -> Iterator[str]:
     budget = report.budget
     yield f"<p>{budget.total:,} bytes unpacked, {words.part(budget.total, budget.quota)} of what Lambda takes.</p>"
     yield stack(budget)
     rows = [(f"s{min(at, 5)}", share.label, words.size(share.bytes)) for at, share in enumerate(budget.shares)]
-    yield _legend(rows)
-    yield f"<ul>{''.join(f'<li>{e(line)}</li>' for line in words.room(budget))}</ul>"
+    yield legend(rows)
+    yield items(words.room(budget))
 
 
 def _bytes(report: Report) -> Iterator[str]:
@@ -126,14 +100,14 @@ def _bytes(report: Report) -> Iterator[str]:
         sizes[one.kind] += one.bytes
     shown = [kind for kind in KINDS if sizes[kind]]
     yield treemap(report.packages, report.rest)
-    yield _legend((kind, kind, words.size(sizes[kind])) for kind in shown)
+    yield legend((kind, kind, words.size(sizes[kind])) for kind in shown)
     whole = sum(sizes.values())
     heads = ["package", "|", "#ships", *(f"#{kind}" for kind in shown), "#pruned", "#trimmed"]
     yield table(heads, (_row(package, shown, whole) for package in report.packages), "Bytes of each package")
 
 
 def _row(package: Package, shown: Sequence[str], whole: int) -> list[str]:
-    sizes = {one.kind: one.bytes for one in package.kinds}
+    sizes: dict[str, int] = {one.kind: one.bytes for one in package.kinds}
     largest = [sizes.get(kind, 0) for kind in shown]
     figures = [package.shipped_bytes, *largest, package.pruned_bytes, package.trimmed_bytes]
     name = f'{e(package.name)} <span class="muted">{e(package.version)}</span>'
@@ -156,17 +130,16 @@ def _left_out(report: Report) -> Iterator[str]:
     if trimmed:
         rows.append(["native.trim", bar(trimmed, most), words.size(trimmed), "", ""])
     yield table(["rule", "|", "#saved", "#files", "#had to stay"], rows, "What each rule saved")
-    yield f"<h3>Bytecode</h3><ul>{''.join(f'<li>{e(line)}</li>' for line in words.bytecode_told(report.bytecode))}</ul>"
+    told = (*words.bytecode_told(report.bytecode), *report.notes)
+    yield f"<h3>Bytecode, and what else there is to say</h3>{items(told)}"
     yield _compiled(report)
-    if report.notes:
-        yield f"<ul>{''.join(f'<li>{e(note)}</li>' for note in report.notes)}</ul>"
     vetoes = [[e(one.package), words.size(one.bytes), e(words.veto(one))] for one in report.vetoes]
     if vetoes:
-        yield _folded("The largest vetoes", table(["package", "#kept", "what, and why"], vetoes, "Vetoes"))
+        yield folded("The largest vetoes", table(["package", "#kept", "what, and why"], vetoes, "Vetoes"))
     for title, things in (("kept", report.largest_kept), ("dropped", report.largest_dropped)):
         if things:
-            yield _folded(f"The largest things {title}", table(["path", "#bytes", "why"], map(_thing, things), title))
-    yield _folded("Each package", "".join(map(_package_rules, report.packages)))
+            yield folded(f"The largest things {title}", table(["path", "#bytes", "why"], map(_thing, things), title))
+    yield folded("Each package", "".join(map(_package_rules, report.packages)))
     yield f"<p class=muted>Every decision: <code>lamina explain {e(report.name)}</code></p>"
 
 
@@ -184,11 +157,7 @@ def _compiled(report: Report) -> str:
         if one.modules or one.compiled
     ]
     heads = ["package", "#costs", "#compiled", "#without", "sources kept as"]
-    return _folded("Bytecode of each package", table(heads, rows, "Bytecode")) if report.bytecode.files else ""
-
-
-def _folded(title: str, content: str) -> str:
-    return f"<details><summary>{title}</summary>{content}</details>"
+    return folded("Bytecode of each package", table(heads, rows, "Bytecode")) if report.bytecode.files else ""
 
 
 def _thing(thing: Thing) -> list[str]:
@@ -199,8 +168,8 @@ def _thing(thing: Thing) -> list[str]:
 
 def _package_rules(package: Package) -> str:
     rows = [
-        f"<li>{e(words.rule_name(use.rule))}: {words.size(use.dropped_bytes)} in {plural(use.dropped_files, 'file')} dropped"
-        f", {words.size(use.kept_bytes)} in {plural(use.kept_files, 'file')} kept</li>"
+        f"<li>{e(words.rule_name(use.rule))}: {words.size(use.dropped_bytes)} in {plural(use.dropped_files, 'file')} "
+        f"dropped, {words.size(use.kept_bytes)} in {plural(use.kept_files, 'file')} kept</li>"
         for use in package.rules
     ]
     return f"<h3>{e(package.name)} {e(package.version)}</h3><ul>{''.join(rows) or '<li>nothing was left out</li>'}</ul>"
@@ -210,16 +179,16 @@ def _findings(report: Report) -> Iterator[str]:
     yield f"<p>{counts(report.findings)}</p>"
     for one in report.artefacts:
         for group in grouped(one.findings, by_folder)[:_MOST]:
-            yield _finding(group.findings, one.name)
+            yield _finding(group.findings)
 
 
-def _finding(findings: Sequence[Finding], artefact: str) -> str:
+def _finding(findings: Sequence[Finding]) -> str:
     first = findings[0]
     accepted = "accepted " if first.accepted else ""
-    head = f'<p><span class="{first.severity}">{accepted}{first.severity}</span> <code>{e(first.code)}</code> {e(first.path)}</p>'
+    word = f'<span class="{first.severity}">{accepted}{first.severity}</span>'
+    head = f"<p>{word} <code>{e(first.code)}</code> {e(first.path)}</p>"
     more = f"<p class=muted>and {len(findings) - 1:,} more files</p>" if len(findings) > 1 else ""
     hints = "".join(f'<p class="hint">→ {e(line)}</p>' for line in first.hint.splitlines() if not first.accepted)
-    del artefact
     return f'<div class="finding">{head}<p>{e(first.message)}</p>{more}{hints}</div>'
 
 
@@ -252,7 +221,7 @@ def _changes(changes: Difference) -> Iterator[str]:
         yield table(["package", "version", "#bytes", "#change", "#files"], rows, "Packages that changed")
     for word, findings in (("appeared", changes.findings_appeared), ("vanished", changes.findings_vanished)):
         for finding in findings[:_MOST]:
-            yield f"<h3>A finding {word}</h3>{_finding([finding], '')}"
+            yield f"<h3>A finding {word}</h3>{_finding([finding])}"
     for note in changes.notes:
         yield f"<p class=muted>{e(note)}</p>"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 
 from lamina.audit.owners import by_folder
@@ -14,13 +15,13 @@ from lamina.report.text import plural
 
 _BAR = 40
 _MOST = 10
+_WIDTH = 100
 _COLOURS = {"good": "note", "warning": "warning", "bad": "error"}
 
 
 def report_lines(report: Report, paint: Paint = unpainted) -> Iterator[str]:
     """The report; names and texts of wheels are shown, never believed to be printable."""
-    for line in _lines(report, paint):
-        yield line
+    yield from _lines(report, paint)
     yield from _findings(report, paint)
     yield from _proofs(report, paint)
     yield ""
@@ -90,7 +91,7 @@ def _left_out(report: Report) -> Iterator[str]:
     for line in words.bytecode_told(report.bytecode):
         yield f"  bytecode: {line}"
     for note in report.notes:
-        yield f"  note: {printable(note)}"
+        yield from _wrapped(f"note: {note}", "  ", "    ")
     if report.vetoes:
         yield "  the largest vetoes:"
     for veto in report.vetoes:
@@ -102,7 +103,7 @@ def _imports(report: Report) -> Iterator[str]:
     times = report.imports
     if times is None or times.after is None:
         return
-    yield f"  {printable(', '.join(times.names))}; the fastest of {len(times.after.every)}, {printable(times.where)}"
+    yield from _wrapped(f"{', '.join(times.names)}; the fastest of {len(times.after.every)} runs", "  ", "  ")
     before = _by_name(times.before)
     whole = max(times.after.seconds, times.before.seconds if times.before else 0)
     for title, order in (("whole", lambda step: -step.whole), ("own", lambda step: -step.own)):
@@ -134,6 +135,12 @@ def _proofs(report: Report, paint: Paint) -> Iterator[str]:
     yield "proofs" if report.proofs else f"proofs: none; {report.prove}"
     for proof in report.proofs:
         word = paint("passed", "note") if proof.passed else paint("failed", "error")
-        yield f"  {word}  {printable(f'{proof.kind}: {proof.detail}')}"
+        told = textwrap.wrap(printable(f"{proof.kind}: {proof.detail}"), _WIDTH, break_long_words=False)
+        yield f"  {word}  {told[0] if told else ''}"
+        yield from (f"          {line}" for line in told[1:])
     for where in dict.fromkeys(proof.where for proof in report.proofs):
-        yield f"  where   {printable(where)}"
+        yield from _wrapped(f"where   {where}", "  ", "          ")
+
+
+def _wrapped(text: str, first: str, more: str) -> list[str]:
+    return textwrap.wrap(printable(text), _WIDTH, initial_indent=first, subsequent_indent=more, break_long_words=False)

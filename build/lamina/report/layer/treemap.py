@@ -20,7 +20,7 @@ class Box(NamedTuple):
 
 
 def squarify(weights: Sequence[float], box: Box) -> list[Box]:
-    """One rectangle for each weight, in their order, that fill the box together; weights are positive, largest first."""
+    """One rectangle for each weight, in their order, which fill the box; weights are positive, the largest first."""
     total = sum(weights)
     if not weights or total <= 0 or box.width <= 0 or box.height <= 0:
         return [Box(box.x, box.y, 0.0, 0.0) for _ in weights]

@@ -49,7 +49,7 @@ def room(budget: Budget) -> Iterator[str]:
 
 
 def bytecode_told(bytecode: Bytecode) -> Iterator[str]:
-    """What there is to say of bytecode, in sentences."""
+    """What ships as bytecode, in a sentence; what has none is told by the notes of the build."""
     if bytecode.mode == "off":
         yield 'no bytecode ships: bytecode.mode = "off"'
         return
@@ -58,13 +58,6 @@ def bytecode_told(bytecode: Bytecode) -> Iterator[str]:
     else:
         by = f" by CPython {bytecode.compiler}" if bytecode.compiler else ""
         yield f"{plural(bytecode.files, 'module')} compiled{by}: {bytecode.bytes:,} bytes"
-    if bytecode.left:
-        yield (
-            f"{plural(bytecode.left, 'module')} ship without, as there is no room for "
-            f"their {bytecode.left_bytes:,} bytes below the warning"
-        )
-    if bytecode.failed:
-        yield f"{plural(len(bytecode.failed), 'source')} do not compile"
 
 
 def uncompiled(package: Package) -> int:
@@ -97,7 +90,8 @@ def imports_told(report: Report) -> str:
     told = f"{seconds(times.after.seconds)} for {plural(times.after.modules, 'module')}"
     if times.before is None:
         return f"{told}; the layer has no bytecode to compare without"
-    return f"{told}; {seconds(times.before.seconds)} without bytecode ({faster(times.before.seconds, times.after.seconds)})"
+    ratio = faster(times.before.seconds, times.after.seconds)
+    return f"{told}; {seconds(times.before.seconds)} without bytecode ({ratio})"
 
 
 def faster(before: float, after: float) -> str:
