@@ -56,6 +56,8 @@ def test_wheel_holds_the_package_and_its_data(wheel: Path) -> None:
         "lamina/runtimes.toml",
         "lamina/recipe/recipe.schema.json",
         "lamina/report/output.schema.json",
+        "lamina/report/layer/page.html",
+        "lamina/report/layer/page.css",
     } <= names
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"lamina"}
 

@@ -25,7 +25,7 @@ from lamina.prove.stage import unpacked, zips
 from lamina.recipe import Recipe
 from lamina.report.diff import Difference, compare
 from lamina.report.layer.gather import Planned, budget_of, gather
-from lamina.report.layer.model import Budget, Report
+from lamina.report.layer.model import Budget, Report, Share
 from lamina.runtimes import quotas
 from lamina.stack import measure
 from lamina.taken import Take
@@ -67,7 +67,7 @@ def report_of(order: Order, means: Means, take: Take, *, against: str | None, im
         order.target.name,
         Planned(parts, decisions, chosen, layer),
         emitted,
-        _budget(order, plan),
+        _budget(order, plan, emitted[0][1]),
         notes=plan.notes,
         imports=times,
         changes=changes,
@@ -115,10 +115,13 @@ def _check(order: Order, manifest: Manifest, plan: Plan) -> None:
         )
 
 
-def _budget(order: Order, plan: Plan) -> Budget:
-    project = order.project
+def _budget(order: Order, plan: Plan, manifest: Manifest) -> Budget:
+    """What counts against which quota; an image has one of its own, and shares it with nothing."""
+    project, limits = order.project, quotas()
+    if manifest.image is not msgspec.UNSET:
+        return Budget((Share("this image", manifest.unzipped_bytes),), limits.image, limits.image, limits.image)
     others = measure(order.recipe, order.target, root=project.root, output=project.output)
-    return budget_of(order.recipe, plan.unzipped_bytes, others, quotas().unzipped)
+    return budget_of(order.recipe, plan.unzipped_bytes, others, limits.unzipped)
 
 
 def _changes(order: Order, against: str) -> Difference:

@@ -42,10 +42,13 @@ def rule_name(rule: str) -> str:
 
 
 def room(budget: Budget) -> Iterator[str]:
-    """How far the function is from where it is warned of, from its budget, and from the quota."""
+    """How far the function is from where it is warned of, from its budget, and from the quota; equal ones as one."""
+    limits: dict[int, list[str]] = {}
     for word, limit in (("the warning", budget.warn), ("the budget", budget.limit), ("Lambda's quota", budget.quota)):
+        limits.setdefault(limit, []).append(word)
+    for limit, names in limits.items():
         left = limit - budget.total
-        yield f"{size(abs(left))} {'below' if left >= 0 else 'above'} {word} ({limit:,} bytes)"
+        yield f"{size(abs(left))} {'below' if left >= 0 else 'above'} {' and '.join(names)} ({limit:,} bytes)"
 
 
 def bytecode_told(bytecode: Bytecode) -> Iterator[str]:
