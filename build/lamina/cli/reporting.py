@@ -54,7 +54,7 @@ def report_of(order: Order, means: Means, take: Take, *, against: str | None, im
     """
     emitted = _emitted(order)
     changes = _changes(order, against) if against is not None else None
-    bytecode = bytecode_of(order, partial(common.compiler, order.target))
+    bytecode = bytecode_of(order, partial(common.compiler, order, means.progress, offline=means.offline))
     planner = Planner(order, means.store, means.fetch, means.progress, take, bytecode)
     plan = planner.recall() or planner.make()
     _check(order, emitted[0][1], plan)

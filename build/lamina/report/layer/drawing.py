@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from lamina.prove.import_times import Run, Step
 from lamina.report.layer import words
-from lamina.report.layer.model import Budget, Package, Slice
+from lamina.report.layer.model import Budget, PackageReport, Slice
 from lamina.report.layer.parts import e
 from lamina.report.layer.treemap import Box, squarify
 from lamina.report.text import plural
@@ -37,7 +37,7 @@ class Tile(NamedTuple):
     titled: bool
 
 
-def tiles(packages: Sequence[Package], rest: Sequence[Slice], width: float) -> list[Tile]:
+def tiles(packages: Sequence[PackageReport], rest: Sequence[Slice], width: float) -> list[Tile]:
     """Where packages and their kinds stand in a treemap of this width in pixels."""
     groups = [(f"{package.name} {package.version}", package.kinds) for package in packages]
     groups += [("beside the packages", tuple(rest))] if rest else []
@@ -55,7 +55,7 @@ def tiles(packages: Sequence[Package], rest: Sequence[Slice], width: float) -> l
     return made
 
 
-def treemap(packages: Sequence[Package], rest: Sequence[Slice]) -> str:
+def treemap(packages: Sequence[PackageReport], rest: Sequence[Slice]) -> str:
     """The treemap, laid out for wide and for narrow pages: the style sheet shows one of the two."""
     return "".join(
         _map(tiles(packages, rest, width), width, kind) for width, kind in ((WIDE, "wide"), (NARROW, "narrow"))

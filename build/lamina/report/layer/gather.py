@@ -23,10 +23,10 @@ from lamina.report.explain import largest_dropped, largest_kept
 from lamina.report.layer.kinds import kind_of
 from lamina.report.layer.model import (
     KINDS,
-    Artefact,
+    ArtefactReport,
     Budget,
-    Bytecode,
-    Package,
+    BytecodeReport,
+    PackageReport,
     Report,
     RuleUse,
     Share,
@@ -61,7 +61,7 @@ def gather(
     indexes = [index for index, _ in planned.parts]
     said = planned.chosen.over(planned.decisions)
     manifest = emitted[0][1]
-    bytecode = [entry for _, entries in planned.layer.bytecode for entry in entries]
+    bytecode = [entry for forms in planned.layer.bytecode for _, entries in forms for entry in entries]
     return Report(
         name=manifest.name,
         description=recipe.description,
@@ -81,7 +81,7 @@ def gather(
         vetoes=_vetoes(indexes, said),
         largest_kept=tuple(largest_kept(_trimmed(indexes, recipe), said)),
         largest_dropped=tuple(largest_dropped(indexes, said)),
-        bytecode=Bytecode(
+        bytecode=BytecodeReport(
             mode=recipe.bytecode.mode,
             compiler=planned.chosen.compiler,
             files=len(bytecode),
@@ -103,8 +103,8 @@ def budget_of(recipe: Recipe, layer: int, others: Iterable[tuple[str, int]], quo
     return Budget(shares, recipe.budget.warn, recipe.budget.unzipped, quota)
 
 
-def _artefact(name: str, manifest: Manifest) -> Artefact:
-    return Artefact(
+def _artefact(name: str, manifest: Manifest) -> ArtefactReport:
+    return ArtefactReport(
         name,
         manifest.sha256,
         manifest.zipped_bytes,
@@ -120,24 +120,25 @@ def _trimmed(indexes: Sequence[Index], recipe: Recipe) -> list[Index]:
     return [index if recipe.native.trim else msgspec.structs.replace(index, trimmed=()) for index in indexes]
 
 
-def _packages(planned: Planned, said: Sequence[Sequence[Decision]], told: Mapping[str, Stated]) -> tuple[Package, ...]:
+def _packages(
+    planned: Planned, said: Sequence[Sequence[Decision]], told: Mapping[str, Stated]
+) -> tuple[PackageReport, ...]:
     """Every package, that of which most ships first."""
     made = []
-    forms = len(planned.layer.bytecode) // max(1, len(planned.parts))
+    forms = planned.layer.bytecode or [()] * len(planned.parts)
     generated = defaultdict(list)
     for file in planned.layer.generated:
         generated[file.owner].append((file.path, file.kind, len(file.content)))
     kept = {one.path: one.reason for own in planned.chosen.sources for one in own if not one.dropped}
-    for number, ((index, facts), pick, own) in enumerate(zip(planned.parts, planned.layer.picks, said, strict=True)):
-        compiled = [
-            entry for _, more in planned.layer.bytecode[number * forms : (number + 1) * forms] for entry in more
-        ]
+    rows = zip(planned.parts, planned.layer.picks, said, forms, strict=True)
+    for (index, facts), pick, own, pieces in rows:
+        compiled = [entry for _, more in pieces for entry in more]
         files = [(entry.path, entry.kind, entry.size) for entry in (*pick, *compiled)]
         kinds = _slices([*files, *generated[index.wheel]])
         licence = stated.licence(facts.metadata)
         manifest = told.get(index.name)
         made.append(
-            Package(
+            PackageReport(
                 name=index.name,
                 version=index.version,
                 shipped_bytes=sum(one.bytes for one in kinds),

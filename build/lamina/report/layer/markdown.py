@@ -16,7 +16,7 @@ from lamina.prune.model import Thing
 from lamina.report.diff import Difference, PackageChange
 from lamina.report.findings import counts, grouped, printable
 from lamina.report.layer import words
-from lamina.report.layer.model import KINDS, Package, Report
+from lamina.report.layer.model import KINDS, PackageReport, Report
 from lamina.report.text import plural
 
 #: Characters that a comment can have: https://github.com/orgs/community/discussions/27190.
@@ -129,7 +129,7 @@ def _packages(report: Report) -> str:
     return _table(["package", "#ships", *(f"#{kind}" for kind in kinds), "#pruned", "#trimmed"], rows)
 
 
-def _package(package: Package, kinds: Sequence[str]) -> list[str]:
+def _package(package: PackageReport, kinds: Sequence[str]) -> list[str]:
     sizes: dict[str, int] = {one.kind: one.bytes for one in package.kinds}
     figures = [
         package.shipped_bytes,
@@ -223,7 +223,7 @@ def _proofs(report: Report) -> Iterator[str]:
         yield f"\n{code(where)}"
 
 
-def _licences(packages: Sequence[Package]) -> str:
+def _licences(packages: Sequence[PackageReport]) -> str:
     rows = ([code(one.name), code(words.licence(one))] for one in sorted(packages, key=lambda one: one.name))
     return _table(["package", "licence, as METADATA states it"], rows)
 

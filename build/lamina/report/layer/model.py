@@ -45,7 +45,7 @@ class Veto(msgspec.Struct, frozen=True):
     bytes: int
 
 
-class Package(msgspec.Struct, frozen=True):
+class PackageReport(msgspec.Struct, frozen=True):
     """One package. ``shipped_bytes`` is the sum of its ``kinds``; ``licences`` are METADATA's, by ``licence_field``.
 
     ``modules`` counts its Python sources that ship, ``compiled`` the bytecode files; ``sources_kept`` says why sources
@@ -67,7 +67,7 @@ class Package(msgspec.Struct, frozen=True):
     sources_kept: str = ""
 
 
-class Bytecode(msgspec.Struct, frozen=True):
+class BytecodeReport(msgspec.Struct, frozen=True):
     """What ships as bytecode: by which CPython, how much, and what has none.
 
     ``left`` modules have none as the budget has no room for their ``left_bytes``; ``failed`` do not compile.
@@ -103,7 +103,7 @@ class Budget(msgspec.Struct, frozen=True):
         return sum(share.bytes for share in self.shares)
 
 
-class Artefact(msgspec.Struct, frozen=True):
+class ArtefactReport(msgspec.Struct, frozen=True):
     """What was emitted, as its manifest has it; ``sha256`` is null where errors forbade it."""
 
     name: str
@@ -128,15 +128,15 @@ class Report(msgspec.Struct, frozen=True):
     runtime: str
     architecture: str
     lamina_version: str
-    artefacts: tuple[Artefact, ...]
+    artefacts: tuple[ArtefactReport, ...]
     budget: Budget
-    packages: tuple[Package, ...]
+    packages: tuple[PackageReport, ...]
     rest: tuple[Slice, ...]
     rules: tuple[RuleUse, ...]
     vetoes: tuple[Veto, ...]
     largest_kept: tuple[Thing, ...]
     largest_dropped: tuple[Thing, ...]
-    bytecode: Bytecode
+    bytecode: BytecodeReport
     prove: str
     notes: tuple[str, ...] = ()
     imports: ImportTimes | None = None

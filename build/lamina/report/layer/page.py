@@ -15,7 +15,7 @@ from lamina.report.diff import Difference, PackageChange
 from lamina.report.findings import counts, grouped
 from lamina.report.layer import imported, words
 from lamina.report.layer.drawing import bar, stack, treemap
-from lamina.report.layer.model import KINDS, Package, Report
+from lamina.report.layer.model import KINDS, PackageReport, Report
 from lamina.report.layer.parts import e, folded, items, legend, table
 from lamina.report.text import plural
 
@@ -106,7 +106,7 @@ def _bytes(report: Report) -> Iterator[str]:
     yield table(heads, (_row(package, shown, whole) for package in report.packages), "Bytes of each package")
 
 
-def _row(package: Package, shown: Sequence[str], whole: int) -> list[str]:
+def _row(package: PackageReport, shown: Sequence[str], whole: int) -> list[str]:
     sizes: dict[str, int] = {one.kind: one.bytes for one in package.kinds}
     largest = [sizes.get(kind, 0) for kind in shown]
     figures = [package.shipped_bytes, *largest, package.pruned_bytes, package.trimmed_bytes]
@@ -144,20 +144,23 @@ def _left_out(report: Report) -> Iterator[str]:
 
 
 def _compiled(report: Report) -> str:
-    """Of each package the modules with bytecode and without."""
+    """Of each package the modules with bytecode and without, and why its sources stay where others go."""
+    if not report.bytecode.files:
+        return ""
+    kept = any(one.sources_kept for one in report.packages)
     rows = [
         [
             e(one.name),
             words.size(one.bytecode_bytes),
             f"{one.compiled:,}",
             f"{words.uncompiled(one):,}",
-            e(one.sources_kept),
+            *([e(one.sources_kept)] if kept else []),
         ]
         for one in report.packages
         if one.modules or one.compiled
     ]
-    heads = ["package", "#costs", "#compiled", "#without", "sources kept as"]
-    return folded("Bytecode of each package", table(heads, rows, "Bytecode")) if report.bytecode.files else ""
+    heads = ["package", "#costs", "#compiled", "#without", *(["sources kept, as it"] if kept else [])]
+    return folded("Bytecode of each package", table(heads, rows, "Bytecode"))
 
 
 def _thing(thing: Thing) -> list[str]:
@@ -166,7 +169,7 @@ def _thing(thing: Thing) -> list[str]:
     return [f"<code>{e(thing.path)}</code>{files}", words.size(thing.bytes), e(f"{thing.package}: {why}")]
 
 
-def _package_rules(package: Package) -> str:
+def _package_rules(package: PackageReport) -> str:
     rows = [
         f"<li>{e(words.rule_name(use.rule))}: {words.size(use.dropped_bytes)} in {plural(use.dropped_files, 'file')} "
         f"dropped, {words.size(use.kept_bytes)} in {plural(use.kept_files, 'file')} kept</li>"
@@ -202,7 +205,7 @@ def _proofs(report: Report) -> Iterator[str]:
         yield f"<p class=muted>{e(where)}</p>"
 
 
-def _licences(packages: Sequence[Package]) -> Iterator[str]:
+def _licences(packages: Sequence[PackageReport]) -> Iterator[str]:
     rows = (
         [e(one.name), e(words.licence(one)), e(one.licence_field)] for one in sorted(packages, key=lambda one: one.name)
     )

@@ -89,7 +89,7 @@ def _left_out(report: Report) -> Iterator[str]:
     if trimmed:
         yield f"  {'native.trim':<18} {words.size(trimmed):>9}"
     for line in words.bytecode_told(report.bytecode):
-        yield f"  bytecode: {line}"
+        yield from _wrapped(f"bytecode: {line}", "  ", "    ")
     for note in report.notes:
         yield from _wrapped(f"note: {note}", "  ", "    ")
     if report.vetoes:

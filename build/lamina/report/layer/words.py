@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lamina.report.layer.model import Budget, Bytecode, Package, Report, Veto
+from lamina.report.layer.model import Budget, BytecodeReport, PackageReport, Report, Veto
 from lamina.report.text import plural
 
 _UNITS = ((1_000_000_000, "GB", 2), (1_000_000, "MB", 1), (1000, "kB", 0))
@@ -51,8 +51,8 @@ def room(budget: Budget) -> Iterator[str]:
         yield f"{size(abs(left))} {'below' if left >= 0 else 'above'} {' and '.join(names)} ({limit:,} bytes)"
 
 
-def bytecode_told(bytecode: Bytecode) -> Iterator[str]:
-    """What ships as bytecode, in a sentence; what has none is told by the notes of the build."""
+def bytecode_told(bytecode: BytecodeReport) -> Iterator[str]:
+    """What ships as bytecode and what has none, in sentences."""
     if bytecode.mode == "off":
         yield 'no bytecode ships: bytecode.mode = "off"'
         return
@@ -61,14 +61,20 @@ def bytecode_told(bytecode: Bytecode) -> Iterator[str]:
     else:
         by = f" by CPython {bytecode.compiler}" if bytecode.compiler else ""
         yield f"{plural(bytecode.files, 'module')} compiled{by}: {bytecode.bytes:,} bytes"
+    if bytecode.left:
+        left = f"{bytecode.left_bytes:,} bytes more would be above budget.warn"
+        yield f"{plural(bytecode.left, 'module')} ship without: {left}"
+    if bytecode.failed:
+        more = f" and {len(bytecode.failed) - 1:,} more" if len(bytecode.failed) > 1 else ""
+        yield f"does not compile: {bytecode.failed[0]}{more}"
 
 
-def uncompiled(package: Package) -> int:
+def uncompiled(package: PackageReport) -> int:
     """How many modules of a package ship as source alone."""
     return max(0, package.modules - package.compiled) if package.modules else 0
 
 
-def licence(package: Package) -> str:
+def licence(package: PackageReport) -> str:
     """The licences as stated, or that there are none."""
     return "; ".join(package.licences) or "METADATA names none"
 

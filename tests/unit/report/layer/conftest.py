@@ -10,10 +10,10 @@ from lamina.prove.import_times import Group, ImportTimes, Run, Step
 from lamina.prune.model import Thing
 from lamina.report.diff import Difference, FileChange, PackageChange, Side
 from lamina.report.layer.model import (
-    Artefact,
+    ArtefactReport,
     Budget,
-    Bytecode,
-    Package,
+    BytecodeReport,
+    PackageReport,
     Report,
     RuleUse,
     Share,
@@ -26,7 +26,7 @@ def _report(text: str = "", *, many: int = 2) -> Report:
     """A report with every section; ``text`` stands wherever a wheel, a recipe or a manifest may say what it likes."""
     kinds = (Slice("native", 2, 3_000_000), Slice("bytecode", 9, 500_000), Slice("python", 10, 1_500_000))
     packages = tuple(
-        Package(
+        PackageReport(
             name=f"pkg{number}{text}",
             version=f"1.{number}{text}",
             shipped_bytes=5_000_000,
@@ -57,7 +57,7 @@ def _report(text: str = "", *, many: int = 2) -> Report:
         architecture="x86_64",
         lamina_version="1.0",
         artefacts=(
-            Artefact(
+            ArtefactReport(
                 "demo.zip", "ab" * 32, 4_000_000, 10_000_000, 42, (finding, accepted),
                 (Proof("imports", f"Debian{text}", passed=True, detail=f"2 of 2{text}"),),
             ),
@@ -71,7 +71,7 @@ def _report(text: str = "", *, many: int = 2) -> Report:
         vetoes=(Veto(f"pkg0{text}", "tests", f"imported by x{text}", 2, 40_000),),
         largest_kept=(Thing(f"pkg0{text}", f"python/pkg0{text}/", 3, 900, "", f"no rule{text}"),),
         largest_dropped=(Thing(f"pkg0{text}", f"python/t{text}.py", 1, 800, "tests", f"nothing{text}"),),
-        bytecode=Bytecode("fit", "3.11.7", 18, 1_000_000, 2, 5_000, (f"python/bad{text}.py",)),
+        bytecode=BytecodeReport("fit", "3.11.7", 18, 1_000_000, 2, 5_000, (f"python/bad{text}.py",)),
         prove="lamina prove demo --target cp311-manylinux2014_x86_64",
         notes=(f"bytecode: a note{text}",),
         imports=ImportTimes(("pkg0",), f"Debian{text}", slow, run),

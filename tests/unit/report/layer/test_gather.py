@@ -14,7 +14,7 @@ from lamina.part.model import ELF, PLAIN, Entry, Facts, Index
 from lamina.prune.model import Decision
 from lamina.report.layer.gather import Planned, budget_of, gather
 from lamina.report.layer.kinds import kind_of
-from lamina.report.layer.model import Bytecode, Package, RuleUse, Share, Slice, Veto
+from lamina.report.layer.model import BytecodeReport, PackageReport, RuleUse, Share, Slice, Veto
 
 RECIPE = """
 name = "demo"
@@ -67,7 +67,7 @@ def test_figures_are_those_of_the_layer() -> None:
         Decision("python/pkg/tests/used.py", 30, "tests", dropped=False, reason="imported by pkg/__init__.py"),
         Decision("python/pkg/tests/unused.py", 70, "tests", dropped=True, reason="nothing refers to it"),
     ]
-    chosen = Choice(((Pick("k", (compiled,)),),), "3.11.7", 1, 40, ("python/pkg/bad.py",))
+    chosen = Choice(((Pick("k", (compiled,)),),), "3.11.7", left=1, left_bytes=40, failed=("python/pkg/bad.py",))
     layer = assemble(
         [(index, facts)],
         [said],
@@ -99,7 +99,7 @@ def test_figures_are_those_of_the_layer() -> None:
         recipe, manifest.target, Planned([(index, facts)], [said], chosen, layer), [("demo.zip", manifest)], budget
     )
     assert report.packages == (
-        Package(
+        PackageReport(
             name="pkg",
             version="1.0",
             shipped_bytes=5210,
@@ -116,7 +116,7 @@ def test_figures_are_those_of_the_layer() -> None:
     )
     assert report.rest == (Slice("data", 1, 5), Slice("notices", 1, 3))
     assert report.vetoes == (Veto("pkg", "tests", "imported by pkg/__init__.py", 1, 30),)
-    assert report.bytecode == Bytecode("all", "3.11.7", 1, 80, 1, 40, ("python/pkg/bad.py",))
+    assert report.bytecode == BytecodeReport("all", "3.11.7", 1, 80, 1, 40, ("python/pkg/bad.py",))
     assert report.budget.shares == (Share("this layer", 5218), Share("other", 7))
     assert report.budget.total == 5225
     assert report.verdict() == ("warning", "built; not proven yet")

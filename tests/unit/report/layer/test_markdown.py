@@ -51,7 +51,7 @@ def test_outside_of_code_no_text_of_a_wheel_stands_as_it_is(make_report: Callabl
 
 
 def test_a_comment_tells_first_what_reviewers_ask(make_report: Callable[..., Report]) -> None:
-    assert markdown(make_report()).splitlines()[:12] == [
+    assert markdown(make_report()).splitlines()[:14] == [
         "### ⚠️ `demo` for `cp311-manylinux2014_x86_64`: built, with 1 warning; 1 proof passed",
         "",
         "| artefact | zipped | unpacked | files | sha256 |",
@@ -63,6 +63,8 @@ def test_a_comment_tells_first_what_reviewers_ask(make_report: Callable[..., Rep
         "- **Imports**: 1.25 s for 2 modules; 4.00 s without bytecode \\(3.2 times as fast\\)",
         "- **Findings**: 1 warning, 1 accepted",
         "- **Bytecode**: 18 modules compiled by CPython 3.11.7\\: 1,000,000 bytes",
+        "- **Bytecode**: 2 modules ship without\\: 5,000 bytes more would be above budget.warn",
+        "- **Bytecode**: does not compile\\: python/bad.py",
         "- bytecode\\: a note",
     ]
 
