@@ -143,7 +143,7 @@ def open_trees(order: Order, means: Means, opt: Path, task: Path | None) -> Iter
     Raises:
         MissingToolError, IndexAccessError: as :func:`open_session`.
     """
-    bare, opened = _in_containers(order, means) if means.place == "container" else _on_host(order, means)
+    bare, opened = _in_containers(order, means) if means.place == "container" else on_host(order, means)
     with opened(bare._replace(opt=opt, task=task)) as sandbox:
         yield sandbox
 
