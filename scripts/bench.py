@@ -30,6 +30,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import lamina
 from lamina.lock import LockedWheel, canonical
 from lamina.project import Order, Project, load_recipe, order
 from lamina.recipe import targets
@@ -100,7 +101,8 @@ def main() -> None:
     parser.add_argument("--only", choices=("builds", "cold-starts"), help="this part alone")
     parser.add_argument("--before", metavar="COMMIT", help="also build with this commit of the repository")
     arguments = parser.parse_args()
-    compileall.compile_dir(sysconfig.get_path("purelib"), quiet=2, workers=2)  # uv leaves that to the first import
+    for packages in (sysconfig.get_path("purelib"), Path(lamina.__file__).parent):
+        compileall.compile_dir(packages, quiet=2, workers=2)  # uv leaves that to the first import
     if arguments.only != "cold-starts":
         for name in arguments.recipes or ["sklearn"]:
             builds(name, arguments.runs, arguments.before)
