@@ -106,8 +106,7 @@ def command(  # noqa: PLR0913 - one argument an option
                 if not as_json:
                     _print(built, artefact)
                 if target in here and not built.failed and not lacking:
-                    made = (built.manifest, built.function and built.function.manifest, imaged and imaged.manifest)
-                    failed = not passes(ordered, *made) or failed
+                    failed = not passes(ordered, *_run(built, imaged)) or failed
                     built = _reread(built)
                     imaged = None if imaged is None else _reread_image(imaged)
                 if as_json:
@@ -135,14 +134,17 @@ def _passes(
     fetch: Fetch,
     progress: Progress,
     ordered: Order,
-    *made: manifests.Manifest | None,
+    *made: manifests.Manifest,
     offline: bool,
     show: bool,
     again: bool,
 ) -> bool:
-    """Whether all proofs of an order pass; those that passed on what was ``made`` run only ``again``."""
+    """Whether all proofs of an order pass; they run ``again`` if asked, or not known to have passed on what was made.
+
+    What is ``made`` must tell of its proofs as well.
+    """
     proven = _proven(ordered, store, *made)
-    if not again and proven.known():
+    if not again and proven.known() and all(one.proofs for one in made):
         return True
     from lamina.prove.session import Means
 
@@ -154,11 +156,19 @@ def _passes(
     return passed
 
 
-def _proven(ordered: Order, store: Store, *made: manifests.Manifest | None) -> Proven:
+def _run(built: Built, imaged: Imaged | None) -> list[manifests.Manifest]:
+    """The manifests of what proofs run: a function without events is not called."""
+    function = built.order.recipe.function
+    called = function is not None and function.events
+    functions = [built.function.manifest] if built.function is not None and called else []
+    return [built.manifest, *functions, *([] if imaged is None else [imaged.manifest])]
+
+
+def _proven(ordered: Order, store: Store, *made: manifests.Manifest) -> Proven:
     """What is known of proofs on the artefacts of these manifests."""
     from lamina.prove.proven import Proven
 
-    return Proven(ordered, (None if one is None else one.sha256 for one in made), store)
+    return Proven(ordered, (one.sha256 for one in made), store)
 
 
 def _reread_image(imaged: Imaged) -> Imaged:
