@@ -208,12 +208,12 @@ def test_identical_files_ship_once_and_that_is_told(bench: Bench, forge: Forge) 
     lines = [*build_lines(built.manifest, "x.zip", warm=False, notes=())]
     assert f"  3 packages: {shipped:,} bytes ship, 608 do not, 5,120 are links (lamina explain demo)" in lines
     planner = Planner(bench.order(emit=emit), bench.store, bench.fetch, SILENT)
-    assert [[(link.entry.path, link.target) for link in links] for links in planner.links()] == [
+    assert [[(link.entry.path, link.target) for link in links] for links in planner.ships().links] == [
         [],
         [],
         [("python/gamma/b/x.bin", "../a/x.bin")],
     ]
-    assert Planner(bench.order(), bench.store, bench.fetch, SILENT).links() == ()
+    assert Planner(bench.order(), bench.store, bench.fetch, SILENT).ships().links == ()
 
 
 def test_links_stay_links_in_the_layer_of_an_image(bench: Bench, forge: Forge) -> None:
