@@ -232,7 +232,7 @@ def _bytecode_notes(chosen: Choice) -> Iterator[str]:
     """What has no bytecode, though it should: what else had no room, ``lamina explain`` tells."""
     if chosen.lacking:
         yield (
-            f"bytecode: the budget leaves no room for {chosen.lacking:,} of the modules that the proof imports; "
+            f"bytecode: the budget leaves no room for {chosen.lacking:,} of the modules that the proof loads; "
             "they are compiled at each cold start"
         )
     if chosen.failed:

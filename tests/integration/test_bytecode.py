@@ -274,7 +274,7 @@ def test_without_room_the_proofs_imports_come_first(tmp_path: Path, make_wheel: 
     assert (built.manifest.findings, built.manifest.bytecode) == ((), layer.build().manifest.bytecode)
     built = Layer(tmp_path / "c", make_wheel, "fit", warn=f"{plain + 600} B").build()
     assert built.notes[0] == (
-        "bytecode: the budget leaves no room for 1 of the modules that the proof imports; "
+        "bytecode: the budget leaves no room for 1 of the modules that the proof loads; "
         "they are compiled at each cold start"
     )
 

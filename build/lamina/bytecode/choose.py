@@ -74,7 +74,7 @@ def beside_sources(
         compiler=_compiler(cached),
         left=len(left),
         left_bytes=sum(entry.size for entry in left),
-        lacking=_lacking(modules, left, parts, imports),
+        lacking=_lacking(modules, left, parts, imports, traced),
         failed=_failed(shipping, cached),
     )
 
@@ -125,14 +125,19 @@ def _modules(shipping: Sequence[Sequence[Entry]], python: tuple[int, int], form:
 
 
 def _lacking(
-    modules: Sequence[Module], left: Sequence[Entry], parts: Sequence[tuple[Index, Facts]], imports: Sequence[str]
+    modules: Sequence[Module],
+    left: Sequence[Entry],
+    parts: Sequence[tuple[Index, Facts]],
+    imports: Sequence[str],
+    traced: Sequence[str],
 ) -> int:
-    """How many modules of those that the proof's imports load had no room."""
+    """How many modules of those that the proof loads had no room: a trace knows them, else what the imports reach."""
     if not left:
         return 0
     gone = {entry.path for entry in left}
     by_name = {_name(module.source): module for module in modules}
-    return sum(by_name[name].entry.path in gone for name in _reached(imports, by_name, parts, lazy=False))
+    loaded = map(_name, traced) if traced else _reached(imports, by_name, parts, lazy=False)
+    return sum(by_name[name].entry.path in gone for name in loaded if name in by_name)
 
 
 def _picked(pieces: Sequence[Piece], taken: Mapping[str, Sequence[Entry]]) -> Iterator[Pick]:

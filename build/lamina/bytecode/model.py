@@ -43,7 +43,7 @@ class Choice(msgspec.Struct, frozen=True, array_like=True):
     """All the bytecode of a layer: one list of picks for each part, and what there is to say of it.
 
     ``left`` is the number of sources that ship without bytecode as the budget has no room for it, ``left_bytes`` what
-    that would come to; ``lacking`` of them are loaded by what the proof imports. ``failed`` are sources that ship and
+    that would come to; ``lacking`` of them are loaded by the proof. ``failed`` are sources that ship and
     do not compile. ``compiler`` is the version of the CPython that compiled, empty where nothing was. ``sources`` has
     for each part which sources go, as their bytecode stands in their place, and which stay and why; it is empty where
     all stay.
