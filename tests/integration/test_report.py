@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import fcntl
 import json
 import os
 import select
@@ -225,6 +224,8 @@ class Browser:
     """Headless Chromium, spoken to through a pipe: https://chromedevtools.github.io/devtools-protocol/."""
 
     def __init__(self, program: str, folder: Path) -> None:
+        import fcntl  # which Windows lacks
+
         reads, self._writes = os.pipe()
         self._reads, writes = os.pipe()
 
@@ -238,7 +239,7 @@ class Browser:
         self._process = subprocess.Popen(
             command,
             pass_fds=(3, 4),
-            preexec_fn=to_three_and_four,  # noqa: PLW1509 - no thread of the tests runs here
+            preexec_fn=to_three_and_four,  # noqa: PLW1509 - calls of the kernel alone, which wait for no thread
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

@@ -199,3 +199,14 @@ def test_what_the_proof_imports_and_has_no_room_is_counted() -> None:
     assert (made.left, made.lacking) == (len(SOURCES) - 1, 1)
     made = beside_sources([about.entries], [(about, facts)], PYTHON, form(about), imports=["demo"], room=3 * SIZE)
     assert (made.left, made.lacking) == (len(SOURCES) - 2, 0)
+    for room, lacking in ((SIZE + 130, 0), (SIZE - 1, 1)):
+        made = beside_sources(
+            [about.entries],
+            [(about, facts)],
+            PYTHON,
+            form(about),
+            imports=["demo"],
+            traced=["python/other.py", "python/gone.py"],
+            room=room,
+        )
+        assert made.lacking == lacking

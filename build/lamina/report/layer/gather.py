@@ -130,10 +130,12 @@ def _packages(
     for file in planned.layer.generated:
         generated[file.owner].append((file.path, file.kind, len(file.content)))
     kept = {one.path: one.reason for own in planned.chosen.sources for one in own if not one.dropped}
-    rows = zip(planned.parts, planned.layer.picks, said, forms, strict=True)
-    for (index, facts), pick, own, pieces in rows:
+    links = planned.layer.links or [()] * len(planned.parts)
+    rows = zip(planned.parts, planned.layer.picks, said, forms, links, strict=True)
+    for (index, facts), pick, own, pieces, gone in rows:
         compiled = [entry for _, more in pieces for entry in more]
         files = [(entry.path, entry.kind, entry.size) for entry in (*pick, *compiled)]
+        files += [(link.entry.path, link.entry.kind, 0) for link in gone]  # which hold no bytes
         kinds = _slices([*files, *generated[index.wheel]])
         licence = stated.licence(facts.metadata)
         manifest = told.get(index.name)
