@@ -7,6 +7,8 @@ runtime itself has (the AWS SDK, the runtime client) has its bytecode on both si
 
 Imports: those that the recipe states, in one new process, from before the first to after the last. First invocation:
 a new process of AWS's runtime client, up to the answer to the recipe's first event. CPU seconds are user and system.
+Both sides spend some of that on the runtime client and on the AWS SDK's client for S3, which no layer can change: a
+function that does nothing else, without a layer, is measured as well, and taken away from both in the last row.
 """
 
 from __future__ import annotations
@@ -76,6 +78,12 @@ client.LambdaRuntimeClient.wait_next_invocation = told
 from awslambdaric.__main__ import main
 main(sys.argv)
 """
+#: A function with nothing but what all of them take of the runtime.
+_BARE = """
+import boto3
+def lambda_handler(event, context):
+    boto3.client("s3")
+"""
 #: Tells at the end, and whenever work is asked for, which modules of the layer ran and which had to be compiled.
 _WATCH = """
 def _watch():
@@ -137,7 +145,7 @@ def cold_starts(order: Order, wheels: Sequence[LockedWheel], store: Store, scrat
     )
     with contextlib.ExitStack() as stack:
 
-        def opened(name: str, opt: Path) -> Layer:
+        def opened(name: str, opt: Path, stage: Stage = stage) -> Layer:
             sandbox = stack.enter_context(open_sandbox(stage._replace(opt=opt), runtime))
             if not sandbox.where.isolated:
                 sys.exit("cold starts: this machine has no namespaces, so nothing stands read-only at /opt")
@@ -152,11 +160,13 @@ def cold_starts(order: Order, wheels: Sequence[LockedWheel], store: Store, scrat
             sys.exit(f"{order.name}: {failed}")
         kept, usual = by_hand(order, wheels, store, scratch, partial(opened, "usual"), trials)
         layers = (ours, usual)
+        nothing = opened("runtime", bare(scratch / "bare", trials), stage._replace(task=scratch / "bare"))
         figures: dict[tuple[str, str], list[Cold]] = {}
         for _ in range(rounds):
             for layer in layers:
                 figures.setdefault(("imports", layer.name), []).append(imports(layer, recipe.proof.imports))
                 figures.setdefault(("first invocation", layer.name), []).append(first(layer, trials)[0])
+            figures.setdefault(("runtime", nothing.name), []).append(first(nothing, trials)[0])
         if usual_grew(scratch / "usual"):
             sys.exit("cold starts: the layer made by hand was written to; its figures tell nothing")
         report(f"{recipe.name} for {target.name}: cold starts; medians of {rounds}, in turn", figures)
@@ -207,6 +217,17 @@ def by_hand(
             if not failed:
                 return kept, layer
     sys.exit(f"{order.name}: fails as its wheels are: {failed}")
+
+
+def bare(folder: Path, trials: Trials) -> Path:
+    """Write the function that does nothing; return an empty layer for it."""
+    module, _, name = trials.setting.handler.rpartition(".")
+    path = folder / f"{module.replace('.', '/')}.py"
+    path.parent.mkdir(parents=True)
+    path.write_text(_BARE.replace("lambda_handler", name))
+    empty = folder / "opt"
+    empty.mkdir()
+    return empty
 
 
 def remove(opt: Path, names: Sequence[str]) -> None:
@@ -312,11 +333,16 @@ def report(title: str, figures: dict[tuple[str, str], list[Cold]]) -> None:
     print(f"\n{title}")
     print(f"{'':<20}{'lamina':>18}{'usual':>20}{'lamina / usual':>20}")
     print(f"{'':<20}" + f"{'CPU s':>10}{'wall s':>10}" * 2 + f"{'CPU':>10}{'wall':>10}")
-    for what in dict.fromkeys(what for what, _ in figures):
+    medians = {
+        key: Cold(*(statistics.median(column) for column in zip(*taken, strict=True))) for key, taken in figures.items()
+    }
+    runtime = medians["runtime", "runtime"]
+    for what, less in (("imports", Cold(0, 0)), ("first invocation", Cold(0, 0)), ("first invocation", runtime)):
         ours, usual = (
-            Cold(*(statistics.median(column) for column in zip(*figures[what, name], strict=True)))
+            Cold(medians[what, name].cpu - less.cpu, medians[what, name].wall - less.wall)
             for name in ("lamina", "usual")
         )
-        numbers = [*ours, *usual]
-        ratios = [ours.cpu / usual.cpu, ours.wall / usual.wall]
-        print(f"{what:<20}" + "".join(f"{one:>10.3f}" for one in (*numbers, *ratios)))
+        numbers = [*ours, *usual, ours.cpu / usual.cpu, ours.wall / usual.wall]
+        row = "  above the runtime" if less is runtime else what
+        print(f"{row:<20}" + "".join(f"{one:>10.3f}" for one in numbers))
+    print(f"runtime alone, with a client for S3: {runtime.cpu:.3f} s CPU, {runtime.wall:.3f} s wall")
