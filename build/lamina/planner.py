@@ -97,7 +97,7 @@ class Planner:
         self.keys = [part_key(wheel.sha256) for wheel in self.wheels]
         self._mode = recipe.bytecode.mode
         self._bytecode = bytecode
-        self._traced = traces.of(order, manifests.text_sha256(order.lock_path))
+        self.traced = traces.of(order, manifests.text_sha256(order.lock_path))
         made_from = (
             f"plan {FORMAT}",
             lamina.__version__,
@@ -122,10 +122,10 @@ class Planner:
 
     def _counts(self) -> tuple[object, ...]:
         """What of the trace the plan depends on."""
-        if self._traced is None:
+        if self.traced is None:
             return ()
-        ordering = self._traced.modules if self._mode == "fit" else ()
-        return (ordering, sorted(self._traced.touched) if self.order.recipe.prune.untraced else ())
+        ordering = self.traced.modules if self._mode == "fit" else ()
+        return (ordering, sorted(self.traced.touched) if self.order.recipe.prune.untraced else ())
 
     @functools.cached_property
     def overlay(self) -> tuple[Generated, ...]:
@@ -180,7 +180,7 @@ class Planner:
         compiled = None if self._mode == "off" else self._chosen
         shrink = self._smaller if order.recipe.emit.compression == "small" else None
         overlay = self.overlay
-        touched = self._traced.touched if self._traced is not None else frozenset[str]()
+        touched = self.traced.touched if self.traced is not None else frozenset[str]()
         make = functools.partial(make_plan, order, overlay, parts, self.keys, shrink=shrink, traced=touched)
         try:
             plan, decisions, chosen = make(compiled=compiled)
@@ -206,7 +206,7 @@ class Planner:
             self.order.target.runtime.python,
             Means(self.store, self._bytecode.find, self.progress),
             imports=self.order.recipe.proof.imports,
-            traced=() if self._traced is None else self._traced.modules,
+            traced=() if self.traced is None else self.traced.modules,
             room=None if room is None else room - layer.unzipped_bytes,
         )
 

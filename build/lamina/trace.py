@@ -26,6 +26,9 @@ _MOST_PATH_BYTES = 4096
 _NAME = r"(?!\.\.?(?:/|\Z))[^/\\\x00-\x1f\x7f]+"
 _PATH = re.compile(f"{_NAME}(?:/{_NAME})*")
 
+#: Bytecode as PEP 3147 names it, and the source that it is of.
+_CACHED = re.compile(r"(?P<folder>(?:.*/)?)__pycache__/(?P<name>[^/.]+)\.[^/]+\.pyc")
+
 _Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
@@ -129,6 +132,12 @@ def of(order: Order, lock_sha256: str) -> Traced | None:
 def command(order: Order) -> str:
     """The command that traces this order."""
     return f"lamina trace {order.recipe.name} --target {order.target.name}"
+
+
+def stands_for(path: str) -> str:
+    """The layer path that a trace has for a file: a source for its bytecode in ``__pycache__``, else the file's own."""
+    cached = _CACHED.fullmatch(path)
+    return path if cached is None else f"{cached['folder']}{cached['name']}.py"
 
 
 def _mistake(traced: Traced) -> str:

@@ -65,7 +65,7 @@ def report_of(order: Order, means: Means, take: Take, *, against: str | None, im
     return gather(
         order.recipe,
         order.target.name,
-        Planned(parts, decisions, chosen, layer),
+        Planned(parts, decisions, chosen, layer, planner.traced),
         emitted,
         _budget(order, plan, emitted[0][1]),
         notes=plan.notes,

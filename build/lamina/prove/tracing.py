@@ -27,7 +27,7 @@ from lamina.prove.session import Emitted, Session, open_trees
 from lamina.prove.stage import unpacked, zips
 from lamina.prove.watch import watching
 from lamina.runtimes import quotas
-from lamina.trace import Traced
+from lamina.trace import Traced, stands_for
 
 if TYPE_CHECKING:
     from lamina.bytecode.compilers import Compiler
@@ -51,8 +51,6 @@ for folder in sys.path:
         pass
 """
 _SLOWEST_SIGN = 60.0
-#: Bytecode as PEP 3147 names it, and the source that it is of.
-_CACHED = re.compile(r"(?P<folder>(?:.*/)?)__pycache__/(?P<name>[^/.]+)\.[^/]+\.pyc")
 _NATIVE = re.compile(r".*\.so(?:\.[^/]+)?")
 
 
@@ -122,8 +120,7 @@ def sort(opened: Iterable[str], lock: str) -> Traced:
     modules: dict[str, None] = {}
     libraries, metadata, files = set(), set(), set()
     for path in opened:
-        cached = _CACHED.fullmatch(path)
-        stated = path if cached is None else f"{cached['folder']}{cached['name']}.py"
+        stated = stands_for(path)
         if stated.endswith(".py"):
             modules[stated] = None
         elif ".dist-info/" in stated or ".egg-info/" in stated:

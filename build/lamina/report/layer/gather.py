@@ -31,19 +31,22 @@ from lamina.report.layer.model import (
     RuleUse,
     Share,
     Slice,
+    TraceReport,
     Veto,
 )
+from lamina.trace import Traced, stands_for
 
 _MOST_VETOES = 10
 
 
 class Planned(NamedTuple):
-    """What was planned of one order: the parts, what was decided of each, the bytecode, and the layer of all that."""
+    """What was planned of one order: parts, what was decided of each, bytecode, the layer of that; its trace."""
 
     parts: Sequence[tuple[Index, Facts]]
     decisions: Sequence[Sequence[Decision]]
     chosen: Choice
     layer: Layer
+    traced: Traced | None = None
 
 
 def gather(
@@ -62,6 +65,7 @@ def gather(
     said = planned.chosen.over(planned.decisions)
     manifest = emitted[0][1]
     bytecode = [entry for forms in planned.layer.bytecode for _, entries in forms for entry in entries]
+    packages = _packages(planned, said, {package.name: package for package in manifest.packages})
     return Report(
         name=manifest.name,
         description=recipe.description,
@@ -71,7 +75,7 @@ def gather(
         lamina_version=manifest.lamina_version,
         artefacts=tuple(_artefact(name, one) for name, one in emitted),
         budget=budget,
-        packages=_packages(planned, said, {package.name: package for package in manifest.packages}),
+        packages=packages,
         rest=_slices(
             (file.path, file.kind, len(file.content))
             for file in planned.layer.generated
@@ -91,9 +95,11 @@ def gather(
             failed=planned.chosen.failed,
         ),
         prove=f"lamina prove {recipe.name} --target {target}",
+        trace=f"lamina trace {recipe.name} --target {target}",
         notes=tuple(notes),
         imports=imports,
         changes=changes,
+        traced=None if planned.traced is None else _traced(packages, planned.traced, manifest),
     )
 
 
@@ -130,6 +136,7 @@ def _packages(
     for file in planned.layer.generated:
         generated[file.owner].append((file.path, file.kind, len(file.content)))
     kept = {one.path: one.reason for own in planned.chosen.sources for one in own if not one.dropped}
+    touched = planned.traced.touched if planned.traced is not None else frozenset[str]()
     links = planned.layer.links or [()] * len(planned.parts)
     rows = zip(planned.parts, planned.layer.picks, said, forms, links, strict=True)
     for (index, facts), pick, own, pieces, gone in rows:
@@ -138,6 +145,7 @@ def _packages(
         files += [(link.entry.path, link.entry.kind, 0) for link in gone]  # which hold no bytes
         kinds = _slices([*files, *generated[index.wheel]])
         licence = stated.licence(facts.metadata)
+        used = [entry.size for entry in (*pick, *compiled) if stands_for(entry.path) in touched]
         manifest = told.get(index.name)
         made.append(
             PackageReport(
@@ -154,9 +162,17 @@ def _packages(
                 modules=sum(entry.path.endswith(".py") for entry in pick),
                 compiled=len(compiled),
                 sources_kept=_reason(pick, kept),
+                traced_files=len(used),
+                traced_bytes=sum(used),
             )
         )
     return tuple(sorted(made, key=lambda package: (-package.shipped_bytes, package.name)))
+
+
+def _traced(packages: Iterable[PackageReport], traced: Traced, manifest: Manifest) -> TraceReport:
+    figures = [(package.traced_files, package.traced_bytes) for package in packages]
+    files, sizes = (sum(column) for column in zip(*figures, strict=True)) if figures else (0, 0)
+    return TraceReport(files, sizes, traced.lock != manifest.lock_sha256)
 
 
 def _reason(pick: Iterable[Entry], kept: Mapping[str, str]) -> str:

@@ -125,17 +125,20 @@ def _folded(title: str, content: str) -> str:
 
 def _packages(report: Report) -> str:
     kinds = [kind for kind in KINDS if any(one.kind == kind for package in report.packages for one in package.kinds)]
-    rows = [_package(package, kinds) for package in report.packages]
-    return _table(["package", "#ships", *(f"#{kind}" for kind in kinds), "#pruned", "#trimmed"], rows)
+    traced = report.traced is not None
+    rows = [_package(package, kinds, traced=traced) for package in report.packages]
+    heads = ["package", "#ships", *(f"#{kind}" for kind in kinds), "#pruned", "#trimmed"]
+    return _table([*heads, "#touched"] if traced else heads, rows) + f"\n\n{prose(words.traced_told(report))}"
 
 
-def _package(package: PackageReport, kinds: Sequence[str]) -> list[str]:
+def _package(package: PackageReport, kinds: Sequence[str], *, traced: bool) -> list[str]:
     sizes: dict[str, int] = {one.kind: one.bytes for one in package.kinds}
     figures = [
         package.shipped_bytes,
         *(sizes.get(kind, 0) for kind in kinds),
         package.pruned_bytes,
         package.trimmed_bytes,
+        *([package.traced_bytes] if traced else []),
     ]
     return [code(f"{package.name} {package.version}"), *(words.size(figure) if figure else "" for figure in figures)]
 

@@ -49,7 +49,8 @@ class PackageReport(msgspec.Struct, frozen=True):
     """One package. ``shipped_bytes`` is the sum of its ``kinds``; ``licences`` are METADATA's, by ``licence_field``.
 
     ``modules`` counts its Python sources that ship, ``compiled`` the bytecode files; ``sources_kept`` says why sources
-    ship where bytecode stands in the place of others.
+    ship where bytecode stands in the place of others. ``traced_files`` of what ships were touched by the proofs, as the
+    trace has it; bytecode and its source are touched together.
     """
 
     name: str
@@ -65,6 +66,8 @@ class PackageReport(msgspec.Struct, frozen=True):
     modules: int = 0
     compiled: int = 0
     sources_kept: str = ""
+    traced_files: int = 0
+    traced_bytes: int = 0
 
 
 class BytecodeReport(msgspec.Struct, frozen=True):
@@ -80,6 +83,14 @@ class BytecodeReport(msgspec.Struct, frozen=True):
     left: int
     left_bytes: int
     failed: tuple[str, ...]
+
+
+class TraceReport(msgspec.Struct, frozen=True):
+    """What the proofs touch of what ships, by the trace. ``stale`` tells that it was made with another lock. Bytes."""
+
+    files: int
+    bytes: int
+    stale: bool
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -118,8 +129,9 @@ class ArtefactReport(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, frozen=True):
     """``lamina report``: one recipe and target. Bytes are unpacked.
 
-    ``packages`` are sorted by what ships of them; ``rest`` is what belongs to none: overlay, notices. ``prove`` is the
-    command that proves, ``imports`` is null where they were not to be measured, ``changes`` where nothing was compared.
+    ``packages`` are sorted by what ships of them; ``rest`` is what belongs to none: overlay, notices. ``prove`` and
+    ``trace`` are the commands for that. ``imports`` is null where they were not to be measured, ``changes`` where
+    nothing was compared, ``traced`` where there is no trace for the target.
     """
 
     name: str
@@ -138,9 +150,11 @@ class Report(msgspec.Struct, frozen=True):
     largest_dropped: tuple[Thing, ...]
     bytecode: BytecodeReport
     prove: str
+    trace: str
     notes: tuple[str, ...] = ()
     imports: ImportTimes | None = None
     changes: Difference | None = None
+    traced: TraceReport | None = None
 
     @property
     def findings(self) -> tuple[Finding, ...]:

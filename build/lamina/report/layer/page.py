@@ -49,6 +49,7 @@ def _sections(report: Report) -> Iterator[str]:
     yield _section("Budget", _budget(report))
     yield _section("Where the bytes are", _bytes(report))
     yield _section("What was left out, what had to stay", _left_out(report))
+    yield _section("What the proofs touch", _touched(report))
     if report.imports is not None:
         yield _section("Imports", imported.html(report.imports))
     yield _section("Findings", _findings(report))
@@ -141,6 +142,23 @@ def _left_out(report: Report) -> Iterator[str]:
             yield folded(f"The largest things {title}", table(["path", "#bytes", "why"], map(_thing, things), title))
     yield folded("Each package", "".join(map(_package_rules, report.packages)))
     yield f"<p class=muted>Every decision: <code>lamina explain {e(report.name)}</code></p>"
+
+
+def _touched(report: Report) -> Iterator[str]:
+    """Traced against shipped."""
+    yield f"<p>{e(words.traced_told(report))}</p>"
+    if report.traced is not None:
+        rows = [
+            [
+                e(one.name),
+                bar(one.traced_bytes, one.shipped_bytes),
+                words.size(one.traced_bytes),
+                words.size(one.shipped_bytes),
+                f"{one.traced_files:,}",
+            ]
+            for one in report.packages
+        ]
+        yield table(["package", "|", "#touched", "#ships", "#files touched"], rows, "What the proofs touch")
 
 
 def _compiled(report: Report) -> str:

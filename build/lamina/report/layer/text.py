@@ -10,11 +10,13 @@ from lamina.prove.import_times import Run
 from lamina.report.diff_text import difference_lines
 from lamina.report.findings import Paint, printable, table, unpainted
 from lamina.report.layer import words
-from lamina.report.layer.model import KINDS, Report
+from lamina.report.layer.model import Kind, Report
 from lamina.report.text import plural
 
 _BAR = 40
 _MOST = 10
+#: The kinds that have a column of their own.
+_KINDS: tuple[Kind, ...] = ("native", "bytecode", "python")
 _WIDTH = 100
 _COLOURS = {"good": "note", "warning": "warning", "bad": "error"}
 
@@ -67,16 +69,19 @@ def _budget(report: Report) -> Iterator[str]:
 
 
 def _packages(report: Report) -> Iterator[str]:
-    kinds = [kind for kind in KINDS if any(one.kind == kind for package in report.packages for one in package.kinds)]
+    kinds = [kind for kind in _KINDS if any(one.kind == kind for package in report.packages for one in package.kinds)]
+    traced = ["touched"] if report.traced is not None else []
     width = max((len(package.name) + len(package.version) + 1 for package in report.packages), default=0)
-    heads = ("ships", *kinds, "pruned", "trimmed")
-    yield f"{plural(len(report.packages), 'package'):<{width + 2}}  {'  '.join(f'{head:>9}' for head in heads)}"
+    heads = ("ships", *kinds, "other", "pruned", "trimmed", *traced)
+    yield f"{plural(len(report.packages), 'package'):<{width + 2}}  {'  '.join(f'{head:>8}' for head in heads)}"
     for package in report.packages:
         sizes = {one.kind: one.bytes for one in package.kinds}
-        figures = (package.shipped_bytes, *(sizes.get(kind, 0) for kind in kinds))
-        cells = [words.size(number) for number in (*figures, package.pruned_bytes, package.trimmed_bytes)]
+        shown = [sizes.get(kind, 0) for kind in kinds]
+        figures = [package.shipped_bytes, *shown, package.shipped_bytes - sum(shown)]
+        figures += [package.pruned_bytes, package.trimmed_bytes, *([package.traced_bytes] if traced else [])]
         name = printable(f"{package.name} {package.version}")
-        yield f"  {name:<{width}}  {'  '.join(f'{cell:>9}' for cell in cells)}"
+        yield f"  {name:<{width}}  {'  '.join(f'{words.size(figure):>8}' for figure in figures)}"
+    yield f"  {words.traced_told(report)}"
 
 
 def _left_out(report: Report) -> Iterator[str]:

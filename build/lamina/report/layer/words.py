@@ -69,6 +69,18 @@ def bytecode_told(bytecode: BytecodeReport) -> Iterator[str]:
         yield f"does not compile: {bytecode.failed[0]}{more}"
 
 
+def traced_told(report: Report) -> str:
+    """How much of what ships the proofs touch."""
+    if report.traced is None:
+        return f"what the proofs touch was not recorded for this target: {report.trace}"
+    shipped = sum(package.shipped_bytes for package in report.packages)
+    told = (
+        f"the proofs touch {plural(report.traced.files, 'file')} of {size(report.traced.bytes)}, "
+        f"{part(report.traced.bytes, shipped)} of what packages ship"
+    )
+    return f"{told}; by a trace of another lock: {report.trace}" if report.traced.stale else told
+
+
 def uncompiled(package: PackageReport) -> int:
     """How many modules of a package ship as source alone."""
     return max(0, package.modules - package.compiled) if package.modules else 0

@@ -18,6 +18,7 @@ from lamina.report.layer.model import (
     RuleUse,
     Share,
     Slice,
+    TraceReport,
     Veto,
 )
 
@@ -40,6 +41,8 @@ def _report(text: str = "", *, many: int = 2) -> Report:
             modules=10,
             compiled=9,
             sources_kept=f"asks{text}",
+            traced_files=7,
+            traced_bytes=1_250_000,
         )
         for number in range(many)
     )
@@ -73,6 +76,8 @@ def _report(text: str = "", *, many: int = 2) -> Report:
         largest_dropped=(Thing(f"pkg0{text}", f"python/t{text}.py", 1, 800, "tests", f"nothing{text}"),),
         bytecode=BytecodeReport("fit", "3.11.7", 18, 1_000_000, 2, 5_000, (f"python/bad{text}.py",)),
         prove="lamina prove demo --target cp311-manylinux2014_x86_64",
+        trace="lamina trace demo --target cp311-manylinux2014_x86_64",
+        traced=TraceReport(14, 2_500_000, stale=False),
         notes=(f"bytecode: a note{text}",),
         imports=ImportTimes(("pkg0",), f"Debian{text}", slow, run),
         changes=Difference(

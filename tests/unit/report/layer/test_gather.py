@@ -14,7 +14,9 @@ from lamina.part.model import ELF, PLAIN, Entry, Facts, Index
 from lamina.prune.model import Decision
 from lamina.report.layer.gather import Planned, budget_of, gather
 from lamina.report.layer.kinds import kind_of
-from lamina.report.layer.model import BytecodeReport, PackageReport, RuleUse, Share, Slice, Veto
+from lamina.report.layer.model import BytecodeReport, PackageReport, RuleUse, Share, Slice, TraceReport, Veto
+from lamina.report.layer.words import traced_told
+from lamina.trace import Traced
 
 RECIPE = """
 name = "demo"
@@ -95,9 +97,9 @@ def test_figures_are_those_of_the_layer() -> None:
     )
     recipe = recipes.trusted(RECIPE)
     budget = budget_of(recipe, layer.unzipped_bytes, [("other", 7)], 262_144_000)
-    report = gather(
-        recipe, manifest.target, Planned([(index, facts)], [said], chosen, layer), [("demo.zip", manifest)], budget
-    )
+    traced = Traced("ee" * 32, modules=("python/pkg/__init__.py", "python/gone.py"))
+    planned = Planned([(index, facts)], [said], chosen, layer, traced)
+    report = gather(recipe, manifest.target, planned, [("demo.zip", manifest)], budget)
     assert report.packages == (
         PackageReport(
             name="pkg",
@@ -112,7 +114,19 @@ def test_figures_are_those_of_the_layer() -> None:
             licence_field="License-Expression",
             modules=2,
             compiled=1,
+            traced_files=2,
+            traced_bytes=180,
         ),
+    )
+    assert report.traced == TraceReport(2, 180, stale=True)
+    assert traced_told(report) == (
+        "the proofs touch 2 files of 180 B, 3.5 % of what packages ship; by a trace of another lock: "
+        "lamina trace demo --target cp311-manylinux2014_x86_64"
+    )
+    untraced = gather(recipe, manifest.target, planned._replace(traced=None), [("demo.zip", manifest)], budget)
+    assert untraced.traced is None
+    assert traced_told(untraced) == (
+        "what the proofs touch was not recorded for this target: lamina trace demo --target cp311-manylinux2014_x86_64"
     )
     assert report.rest == (Slice("data", 1, 5), Slice("notices", 1, 3))
     assert report.vetoes == (Veto("pkg", "tests", "imported by pkg/__init__.py", 1, 30),)

@@ -25,9 +25,10 @@ def test_the_terminal_gets_the_same_figures(make_report: Callable[..., Report]) 
         "  1.0 MB above the budget (14,000,000 bytes)",
         "  5.0 MB below Lambda's quota (20,000,000 bytes)",
         "",
-        "2 packages      ships     native   bytecode     python     pruned    trimmed",
+        "2 packages     ships    native  bytecode    python     other    pruned   trimmed   touched",
     ]
-    assert "  pkg0 1.0     5.0 MB     3.0 MB     500 kB     1.5 MB     800 kB     200 kB" in lines
+    assert "  pkg0 1.0    5.0 MB    3.0 MB    500 kB    1.5 MB         0    800 kB    200 kB    1.2 MB" in lines
+    assert "  the proofs touch 14 files of 2.5 MB, 25.0 % of what packages ship" in lines
     assert "  tests                 1.4 MB in 10 files; kept 40 kB in 2 files" in lines
     assert "imports: 1.25 s for 2 modules; 4.00 s without bytecode (3.2 times as fast)" in lines
     assert "  passed  imports: 2 of 2" in lines
