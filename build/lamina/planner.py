@@ -21,7 +21,6 @@ from lamina import taken
 from lamina import trace as traces
 from lamina.audit.model import Artefact
 from lamina.bytecode.model import FORMAT as COMPILED
-from lamina.bytecode.model import SUFFIXES as COMPILED_SUFFIXES
 from lamina.bytecode.model import Choice
 from lamina.emit import manifest as manifests
 from lamina.emit import zip as zips
@@ -30,6 +29,7 @@ from lamina.findings import Finding
 from lamina.lock import LockedWheel, canonical
 from lamina.overlay import Generated, read_overlay
 from lamina.part.library import (
+    DERIVED_SUFFIXES,
     SMALL_FORMAT,
     SUFFIXES,
     Fetch,
@@ -143,7 +143,7 @@ class Planner:
         used = [path, *(self.store.path("plans", self.key, suffix) for suffix in (".decisions", ".bytecode"))]
         used += [self.store.path("parts", key, suffix) for key in self.keys for suffix in SUFFIXES]
         made_of_parts = {piece.key for piece in plan.blueprint.pieces}.difference(self.keys)  # bytecode, smaller ones
-        used += [self.store.path("parts", key, suffix) for key in made_of_parts for suffix in COMPILED_SUFFIXES]
+        used += [self.store.path("parts", key, suffix) for key in made_of_parts for suffix in DERIVED_SUFFIXES]
         used += [self.store.path("wheels", wheel.sha256, ".whl") for wheel in self.wheels]
         used += taken.used(self.order, self.store)
         self.store.touch(used)

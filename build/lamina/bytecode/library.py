@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import IO, NamedTuple
@@ -17,17 +15,16 @@ from lamina.bytecode.compiling import Unit, compile_all
 from lamina.bytecode.model import Compiled, bytecode_path, compiled_key
 from lamina.part.compress import libdeflate
 from lamina.part.entry import read_entry
-from lamina.part.library import data_path
+from lamina.part.library import data_path, load_derived
 from lamina.part.model import PLAIN, Entry, Index
+from lamina.part.writer import Writer
 from lamina.progress import Progress
 from lamina.prune.rules import propose
 from lamina.store import Store
-from lamina.zipformat import DEFLATED, STORED, local_header
 
 _ROOT = "python/"
 #: A larger source is generated data; reading its bytecode would take longer than it saves.
 _MOST_SOURCE_BYTES = 16 * 1024**2
-
 
 #: What pruning's rules say of sources; a change of these is one of :data:`lamina.bytecode.model.FORMAT`.
 _PROPOSING = ("tests", "docs", "examples", "benchmarks")
@@ -67,19 +64,6 @@ def _is_source(entry: Entry) -> bool:
     return entry.path.startswith(_ROOT) and entry.path.endswith(".py") and entry.size <= _MOST_SOURCE_BYTES
 
 
-def load(store: Store, key: str) -> Compiled | None:
-    """The bytecode of that name, or ``None`` where it is missing or its data is not what it was. Reads all of it."""
-    content = store.load(store.path("parts", key, ".index"))
-    try:
-        found = None if content is None else msgspec.msgpack.decode(content, type=Compiled)
-        if found is None:
-            return None
-        with data_path(store, key).open("rb", buffering=0) as file:
-            return found if hashlib.file_digest(file, "sha256").hexdigest() == found.data_sha256 else None
-    except (OSError, msgspec.MsgspecError):
-        return None
-
-
 def ensure(
     store: Store,
     wanted: Sequence[Wanted],
@@ -94,7 +78,7 @@ def ensure(
         IntegrityError: a part is not what its index says.
     """
     keys = [one.key(python, in_place=False) for one in wanted]
-    known = {key: found for key in keys if (found := load(store, key)) is not None}
+    known = {key: found for key in keys if (found := load_derived(store, key, Compiled)) is not None}
     missing = {key: one for key, one in zip(keys, wanted, strict=True) if key not in known}
     if missing:
         compiler = find()
@@ -111,7 +95,7 @@ def ensure_in_place(
     found = []
     for one, beside in zip(wanted, cached, strict=True):
         key = one.key(python, in_place=True)
-        made = load(store, key)
+        made = load_derived(store, key, Compiled)
         if made is None:
             source = data_path(store, one.key(python, in_place=False)).read_bytes()
             paths = {
@@ -128,18 +112,14 @@ def ensure_in_place(
 
 def _moved(beside: Compiled, paths: Mapping[str, str], source: bytes, out: IO[bytes]) -> Compiled:
     """The entries under other paths, in the order of those; their compressed bytes are copied."""
-    digest = hashlib.sha256()
+    data = Writer(out)
     entries = []
-    offset = 0
     for entry in sorted(beside.entries, key=lambda entry: paths[entry.path].encode()):
-        path, end = paths[entry.path], entry.offset + entry.length
-        piece = local_header(path, entry.method, entry.crc, entry.compressed, entry.size)
-        piece += source[end - entry.compressed : end]
-        out.write(piece)
-        digest.update(piece)
-        entries.append(msgspec.structs.replace(entry, path=path, offset=offset, length=len(piece)))
-        offset += len(piece)
-    return msgspec.structs.replace(beside, data_sha256=digest.hexdigest(), data_bytes=offset, entries=tuple(entries))
+        end = entry.offset + entry.length
+        entries.append(data.add_as(entry, paths[entry.path], entry.method, source[end - entry.compressed : end]))
+    return msgspec.structs.replace(
+        beside, data_sha256=data.digest.hexdigest(), data_bytes=data.end, entries=tuple(entries)
+    )
 
 
 def _compile(
@@ -173,27 +153,14 @@ def _compile(
 
 def _write(done: dict[str, bytes], python: tuple[int, int], version: tuple[int, ...], out: IO[bytes]) -> Compiled:
     """The data of a compiled part, entries in the order of their paths, and its index."""
-    digest = hashlib.sha256()
-    entries: list[Entry] = []
-    offset = 0
-    for source in sorted(done, key=lambda source: bytecode_path(source, python, in_place=False).encode()):
-        content = done[source]
-        if not content:
-            continue
-        path = bytecode_path(source, python, in_place=False)
-        crc = zlib.crc32(content)
-        packed = libdeflate(content)
-        method, data = (DEFLATED, packed) if len(packed) < len(content) else (STORED, content)
-        piece = local_header(path, method, crc, len(data), len(content)) + data
-        out.write(piece)
-        digest.update(piece)
-        sha256 = hashlib.sha256(content).digest()
-        entries.append(Entry(path, offset, len(piece), method, crc, len(data), len(content), PLAIN, sha256))
-        offset += len(piece)
+    data = Writer(out)
+    paths = {bytecode_path(source, python, in_place=False): content for source, content in done.items() if content}
+    ordered = sorted(paths.items(), key=lambda pair: pair[0].encode())
+    entries = tuple(data.add_content(path, content, libdeflate, kind=PLAIN) for path, content in ordered)
     return Compiled(
         compiler=".".join(map(str, version)),
-        data_sha256=digest.hexdigest(),
-        data_bytes=offset,
-        entries=tuple(entries),
+        data_sha256=data.digest.hexdigest(),
+        data_bytes=data.end,
+        entries=entries,
         failed=tuple(source for source, content in done.items() if not content),
     )

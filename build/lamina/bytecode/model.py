@@ -14,9 +14,6 @@ from lamina.prune.model import Decision
 #: Counted up with every change of how bytecode is made or chosen; it is part of the names of both.
 FORMAT = 3
 
-#: The files of a compiled part; the index is written last and completes it.
-SUFFIXES = (".data", ".index")
-
 
 class Compiled(msgspec.Struct, frozen=True, array_like=True):
     """Bytecode of one part: where each entry lies in its data, and which sources have none.

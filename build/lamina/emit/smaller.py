@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from lamina.bytecode.library import load
+from lamina.bytecode.model import Compiled
 from lamina.errors import IntegrityError
 from lamina.layer import Layer
-from lamina.part.library import small_key
+from lamina.part.library import load_derived, small_key
 from lamina.part.model import Entry, Facts, Index
 from lamina.part.small import Wanted, ensure, shipping_entries
 from lamina.progress import Progress
@@ -54,7 +54,7 @@ def _placed(pick: Iterable[Entry], places: Mapping[str, Entry]) -> tuple[Entry, 
 
 
 def _compiled(store: Store, key: str) -> tuple[Entry, ...]:
-    found = load(store, key)
+    found = load_derived(store, key, Compiled)
     if found is None:
         raise IntegrityError(f"{store.root}: bytecode vanishes while it is read", hint="Run the build again.")
     return found.entries

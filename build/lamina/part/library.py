@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import deflate
 import msgspec
@@ -16,6 +17,17 @@ from lamina.part.model import Facts, Index
 from lamina.progress import SILENT, Progress
 from lamina.store import Store
 
+
+class Derived(Protocol):
+    """The index of what was made of a part, which tells the digest of its data."""
+
+    @property
+    def data_sha256(self) -> str:
+        """SHA-256 of the data, in hexadecimal."""
+
+
+D = TypeVar("D", bound=Derived)
+
 #: Counted up with every change of what a part holds; it is part of every part's name.
 FORMAT = 8
 
@@ -24,8 +36,8 @@ SMALL_FORMAT = 1
 
 #: The files of a part; the index is written last and completes it.
 SUFFIXES = (".data", ".facts", ".index")
-#: Those of its entries compressed again.
-SMALL_SUFFIXES = (".data", ".index")
+#: Those of what is made of a part: its bytecode, its entries compressed again.
+DERIVED_SUFFIXES = (".data", ".index")
 
 
 def part_key(wheel_sha256: str) -> str:
@@ -66,6 +78,16 @@ def load_facts(store: Store, key: str) -> Facts | None:
         return None if content is None else msgspec.msgpack.decode(content, type=Facts)
     except msgspec.MsgspecError:
         return None
+
+
+def load_derived(store: Store, key: str, kind: type[D]) -> D | None:
+    """The index of what was made of a part; ``None`` where it is missing or its data is damaged. Reads all of it."""
+    content = store.load(store.path("parts", key, ".index"))
+    try:
+        found = None if content is None else msgspec.msgpack.decode(content, type=kind)
+    except msgspec.MsgspecError:
+        return None
+    return found if found is not None and _sha256(data_path(store, key)) == found.data_sha256 else None
 
 
 def is_sound(store: Store, key: str) -> bool:

@@ -6,7 +6,6 @@ copies these bytes as it does those of the wheels. What the wheel has smaller al
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,9 +17,10 @@ import msgspec
 from lamina.errors import IntegrityError
 from lamina.part.compress import smallest
 from lamina.part.entry import read_entry
-from lamina.part.library import data_path
+from lamina.part.library import data_path, load_derived
 from lamina.part.model import Entry, Index
-from lamina.zipformat import DEFLATED, STORED, local_header
+from lamina.part.writer import Writer
+from lamina.zipformat import DEFLATED, STORED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +61,7 @@ def ensure(store: Store, wanted: Sequence[Wanted], progress: Progress) -> list[M
     Raises:
         IntegrityError: a part is not what its index says.
     """
-    known = {one.key: found for one in wanted if (found := _load(store, one.key)) is not None}
+    known = {one.key: found for one in wanted if (found := load_derived(store, one.key, Small)) is not None}
     missing = [one for one in wanted if one.key not in known]
     if missing:
         total = sum(entry.size for one in missing for entry in one.entries)
@@ -72,22 +72,9 @@ def ensure(store: Store, wanted: Sequence[Wanted], progress: Progress) -> list[M
     return [{entry.path: entry for entry in known[one.key].entries} for one in wanted]
 
 
-def _load(store: Store, key: str) -> Small | None:
-    """What was compressed under that name, or ``None`` where it is missing or not what it was. Reads all of it."""
-    content = store.load(store.path("parts", key, ".index"))
-    try:
-        found = None if content is None else msgspec.msgpack.decode(content, type=Small)
-        if found is None:
-            return None
-        with data_path(store, key).open("rb", buffering=0) as file:
-            return found if hashlib.file_digest(file, "sha256").hexdigest() == found.data_sha256 else None
-    except (OSError, msgspec.MsgspecError):
-        return None
-
-
 def _make(store: Store, one: Wanted, task: Task) -> Small:
     with store.exclusive(one.key):
-        made = _load(store, one.key)
+        made = load_derived(store, one.key, Small)
         if made is not None:  # another build was here first
             return made
         try:
@@ -102,18 +89,12 @@ def _make(store: Store, one: Wanted, task: Task) -> Small:
 
 
 def _write(path: Path, entries: Sequence[Entry], out: IO[bytes], task: Task) -> Small:
-    digest = hashlib.sha256()
+    data = Writer(out)
     moved = []
-    offset = 0
     for entry, method, packed in _compressed(path, entries):
-        piece = local_header(entry.path, method, entry.crc, len(packed), entry.size) + packed
-        out.write(piece)
-        digest.update(piece)
-        about = {"offset": offset, "length": len(piece), "method": method, "compressed": len(packed)}
-        moved.append(msgspec.structs.replace(entry, **about))
-        offset += len(piece)
+        moved.append(data.add_as(entry, entry.path, method, packed))
         task.advance(entry.size)
-    return Small(digest.hexdigest(), tuple(moved))
+    return Small(data.digest.hexdigest(), tuple(moved))
 
 
 def _compressed(path: Path, entries: Sequence[Entry]) -> Iterator[tuple[Entry, int, bytes]]:

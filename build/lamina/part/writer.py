@@ -34,6 +34,10 @@ class Writer:
         self.end += length
         return Entry(path, start, length, method, crc, len(packed), size, kind, sha256)
 
+    def add_as(self, entry: Entry, path: str, method: int, packed: bytes) -> Entry:
+        """Write what an entry of other data unpacks to, under this path and in these bytes."""
+        return self.add(path, method, packed, crc=entry.crc, size=entry.size, kind=entry.kind, sha256=entry.sha256)
+
     def add_content(self, path: str, content: bytes, compress: Compress, *, kind: int) -> Entry:
         """Write one entry, compressed where that helps."""
         packed = compress(content)
