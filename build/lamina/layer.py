@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
 import hashlib
 import io
 from collections.abc import Iterable, Mapping, Sequence
@@ -175,6 +174,8 @@ def _record(index: Index, pick: Sequence[Entry], scripts: Sequence[Generated]) -
     """RECORD of what ships, where the package's metadata ships: ``importlib.metadata`` reads it to tell its files."""
     if not any(entry.path == f"{index.dist_info}/METADATA" for entry in pick):
         return
+    import csv
+
     rows = [(_from_root(entry.path), _stated(entry.sha256), str(entry.size)) for entry in pick]
     for script in scripts:
         stated = _stated(hashlib.sha256(script.content).digest())

@@ -20,8 +20,7 @@ from lamina import lock as locks
 from lamina import taken
 from lamina import trace as traces
 from lamina.audit.model import Artefact
-from lamina.bytecode.model import FORMAT as COMPILED
-from lamina.bytecode.model import Choice
+from lamina.bytecode import FORMAT as COMPILED
 from lamina.emit import manifest as manifests
 from lamina.emit import zip as zips
 from lamina.errors import IntegrityError, MissingToolError
@@ -43,12 +42,13 @@ from lamina.part.model import Facts, Index
 from lamina.plan import FORMAT, Plan
 from lamina.progress import Progress
 from lamina.project import Order
-from lamina.prune.model import Decision
 from lamina.store import Store
 
 if TYPE_CHECKING:
     from lamina.bytecode.compilers import Compiler
+    from lamina.bytecode.model import Choice
     from lamina.layer import Layer
+    from lamina.prune.model import Decision
 
 T = TypeVar("T")
 
@@ -226,6 +226,8 @@ class Planner:
 
     def bytecode(self) -> Choice:
         """What ships as bytecode, and what became of sources for it; remembered, or decided now."""
+        from lamina.bytecode.model import Choice
+
         self.decisions()
         said = _decoded(self.store.load(self.store.path("plans", self.key, ".bytecode")), Choice)
         if said is None:
@@ -235,6 +237,8 @@ class Planner:
 
     def decisions(self) -> tuple[list[tuple[Index, Facts]], list[list[Decision]]]:
         """The parts, and what was decided for each; remembered, or made now."""
+        from lamina.prune.model import Decision
+
         said = _decoded(self.store.load(self.store.path("plans", self.key, ".decisions")), list[list[Decision]])
         if said is not None:
             with contextlib.suppress(IntegrityError):

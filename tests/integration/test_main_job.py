@@ -136,7 +136,8 @@ sys.addaudithook(watch)
 from lamina.cli import run
 code = run(["build", "sklearn", "--target", "cp311-manylinux2014_x86_64", "--json", "--quiet"])
 heavy = {"requests", "rich", "docker", "elftools", "cyclonedx", "packaging", "filelock", "platformdirs", "zipfile",
-         "uv", "pypi_simple", "lamina.part.scan", "lamina.wheel", "lamina.prune.references", "lamina.recipe.check"}
+         "uv", "pypi_simple", "lamina.part.scan", "lamina.wheel", "lamina.prune.references", "lamina.recipe.check",
+         "lamina.bytecode.model"}
 print(sorted(heavy & set(sys.modules)), file=sys.stderr)
 sys.exit(code)
 """

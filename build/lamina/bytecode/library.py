@@ -26,7 +26,7 @@ _ROOT = "python/"
 #: A larger source is generated data; reading its bytecode would take longer than it saves.
 _MOST_SOURCE_BYTES = 16 * 1024**2
 
-#: What pruning's rules say of sources; a change of these is one of :data:`lamina.bytecode.model.FORMAT`.
+#: What pruning's rules say of sources; a change of these is one of :data:`lamina.bytecode.FORMAT`.
 _PROPOSING = ("tests", "docs", "examples", "benchmarks")
 
 

@@ -8,11 +8,9 @@ from collections.abc import Sequence
 import deflate
 import msgspec
 
+from lamina.bytecode import FORMAT
 from lamina.part.model import Entry
 from lamina.prune.model import Decision
-
-#: Counted up with every change of how bytecode is made or chosen; it is part of the names of both.
-FORMAT = 3
 
 
 class Compiled(msgspec.Struct, frozen=True, array_like=True):
