@@ -25,7 +25,7 @@ from lamina.emit import manifest as manifests
 from lamina.emit import zip as zips
 from lamina.errors import IntegrityError, MissingToolError
 from lamina.findings import Finding
-from lamina.lock import LockedWheel, canonical
+from lamina.lock import canonical
 from lamina.overlay import Generated, read_overlay
 from lamina.part.library import (
     DERIVED_SUFFIXES,
@@ -34,8 +34,7 @@ from lamina.part.library import (
     Fetch,
     data_path,
     ensure,
-    load_facts,
-    load_index,
+    load_parts,
     part_key,
 )
 from lamina.part.model import Facts, Index
@@ -295,26 +294,3 @@ def _decoded(content: bytes | None, kind: type[T]) -> T | None:
         return None if content is None else msgspec.msgpack.decode(content, type=kind)
     except msgspec.MsgspecError:
         return None
-
-
-def load_parts(store: Store, wheels: Sequence[LockedWheel]) -> list[tuple[Index, Facts]]:
-    """Index and facts of these wheels' parts, which must be in the store.
-
-    Raises:
-        IntegrityError: one is not, although it was made a moment ago.
-    """
-    parts = []
-    for wheel in wheels:
-        key = part_key(wheel.sha256)
-        index, facts = load_index(store, key), load_facts(store, key)
-        if index is None or facts is None:
-            raise IntegrityError(f"{store.root}: the part of {wheel.filename} is gone", hint="Run the build again.")
-        # The hash names the bytes, and a lock can say more of them than is so.
-        if (index.name, index.wheel, index.wheel_bytes) != (wheel.name, wheel.filename, wheel.size):
-            raise IntegrityError(
-                f"{wheel.name}: {wheel.filename} of {wheel.size:,} bytes in the lock; the wheel of that hash is "
-                f"{index.wheel} of {index.wheel_bytes:,} bytes",
-                hint="Locks are written by lamina lock, never by hand: run it again for this recipe.",
-            )
-        parts.append((index, facts))
-    return parts

@@ -98,6 +98,29 @@ def is_sound(store: Store, key: str) -> bool:
     )
 
 
+def load_parts(store: Store, wheels: Sequence[LockedWheel]) -> list[tuple[Index, Facts]]:
+    """Index and facts of these wheels' parts, which must be in the store.
+
+    Raises:
+        IntegrityError: one is not, although it was made a moment ago.
+    """
+    parts = []
+    for wheel in wheels:
+        key = part_key(wheel.sha256)
+        index, facts = load_index(store, key), load_facts(store, key)
+        if index is None or facts is None:
+            raise IntegrityError(f"{store.root}: the part of {wheel.filename} is gone", hint="Run the build again.")
+        # The hash names the bytes, and a lock can say more of them than is so.
+        if (index.name, index.wheel, index.wheel_bytes) != (wheel.name, wheel.filename, wheel.size):
+            raise IntegrityError(
+                f"{wheel.name}: {wheel.filename} of {wheel.size:,} bytes in the lock; the wheel of that hash is "
+                f"{index.wheel} of {index.wheel_bytes:,} bytes",
+                hint="Locks are written by lamina lock, never by hand: run it again for this recipe.",
+            )
+        parts.append((index, facts))
+    return parts
+
+
 #: Gives wheels as files: SHA-256 → path. Asked for all that are missing at once, so that they can come side by side.
 Fetch = Callable[[Sequence[LockedWheel]], Mapping[str, Path]]
 
