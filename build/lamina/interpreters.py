@@ -1,4 +1,4 @@
-"""A CPython of the target's minor version that can load what the layer holds: found on this machine, or how to get one.
+"""A CPython of the target's minor version, to run what the layer holds or to compile it: found here, or how to get one.
 
 Only what an interpreter says of itself counts, when it is run once: a name promises nothing, and a shim of pyenv can
 have nothing behind it.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from lamina.target import Target
 
-#: Names an interpreter to be taken for proofs, instead of searching.
+#: Names an interpreter: proofs take that one or none, and what compiles is looked for there first.
 OVERRIDE = "LAMINA_PYTHON"
 
 _ASK = """
@@ -96,7 +96,7 @@ def find(target: Target, env: Mapping[str, str], *, host: Host | None = None) ->
         said = _asked(path)
         wrong = "does not run" if said is None else mistake(said, target)
         if said is not None and not wrong:
-            return Interpreter(_canonical(said, target), said.version)
+            return Interpreter(_canonical(said), said.version)
         refused.append(f"{path}: {wrong}")
     if stated:
         raise MissingToolError(
@@ -119,8 +119,7 @@ def compiler(python: tuple[int, int], env: Mapping[str, str]) -> Interpreter:
             and (said.implementation, said.version[:2], said.level) == ("cpython", python, "final")
             and said.gil
         ):
-            own = Path(said.base, "bin", "python{}.{}".format(*python))
-            return Interpreter(own if own.exists() else Path(said.executable), said.version)
+            return Interpreter(_canonical(said), said.version)
     version = "{}.{}".format(*python)
     raise MissingToolError(
         f"bytecode is compiled by CPython {version}, and there is none on this machine",
@@ -187,9 +186,9 @@ def mistake(said: Said, target: Target) -> str:
     return next((wrong for fine, wrong in checks if not fine), "")
 
 
-def _canonical(said: Said, target: Target) -> Path:
+def _canonical(said: Said) -> Path:
     """The interpreter in its own prefix, where the standard library is found from its place."""
-    own = Path(said.base, "bin", f"python{_minor(target)}")
+    own = Path(said.base, "bin", "python{}.{}".format(*said.version))
     return own if own.exists() else Path(said.executable)
 
 
