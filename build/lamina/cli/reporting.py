@@ -61,7 +61,7 @@ def report_of(order: Order, means: Means, take: Take, *, against: str | None, im
     parts, decisions = planner.decisions()
     chosen = planner.bytecode()
     layer = planner.ships(plan.notices)
-    times = _times(order, means, take) if imports and plan_is_there(order) else None
+    times = _times(order, means, take) if imports and _is_runnable(order) else None
     return gather(
         order.recipe,
         order.target.name,
@@ -74,9 +74,10 @@ def report_of(order: Order, means: Means, take: Take, *, against: str | None, im
     )
 
 
-def plan_is_there(order: Order) -> bool:
-    """Whether there is a zip that could be run."""
-    return _paths(order)[0].suffix == ".zip" and _paths(order)[0].is_file()
+def _is_runnable(order: Order) -> bool:
+    """Whether the first artefact is a zip, and there: an image's imports are not measured."""
+    path = _paths(order)[0]
+    return path.suffix == ".zip" and path.is_file()
 
 
 def _command(recipe: Recipe) -> str:
