@@ -6,13 +6,13 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import click
 
 from lamina.cli import common
+from lamina.cli.means import means_of
 from lamina.errors import UsageError
 from lamina.project import order
 
@@ -94,14 +94,13 @@ def command(  # noqa: PLR0913 - one for each option
         hint = "Give one with --event FILE, or list events in [function]."
         raise UsageError(f"{recipe.name} has no events", hint=hint)
     from lamina.prove.live import live
-    from lamina.prove.session import Means, open_session
+    from lamina.prove.session import open_session
 
     progress = common.TerminalProgress(quiet=as_json)
     try:
-        workshop = common.workshop(project, recipe, links, store, progress, offline=offline)
-        fetch = workshop.fetch(common.fetcher(project, recipe, links, store, progress, offline=offline))
-        indexes = partial(common.indexes_of, project, recipe, links)
-        means = Means(store, fetch, indexes, os.environ, progress, offline, place, network)
+        workshop, means = means_of(
+            project, recipe, links, store, progress, offline=offline, place=place, network=network
+        )
         ordered = workshop.fulfil(order(project, recipe, targets[0]))
         with open_session(ordered, means, kind) as session, live(session, os.environ) as function:
             progress.close()

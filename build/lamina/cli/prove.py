@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lamina.cli import common
+from lamina.cli.means import means_of
 from lamina.errors import MissingToolError
 from lamina.project import Order, order
 from lamina.report import machine
@@ -63,7 +63,7 @@ def command(  # noqa: PLR0913 - one for each option
     docker run would start; it is loaded into an engine for that, and removed again. With --network, what runs may use
     the network, and the proof says so.
     """
-    from lamina.prove.session import Means, kinds
+    from lamina.prove.session import kinds
 
     store = common.open_store()
     progress = common.TerminalProgress(quiet=quiet)
@@ -71,10 +71,9 @@ def command(  # noqa: PLR0913 - one for each option
     lacking = 0
     try:
         for project, recipe, targets in common.chosen(recipes, wanted, store, everything=everything, output=output):
-            workshop = common.workshop(project, recipe, links, store, progress, offline=offline)
-            fetch = workshop.fetch(common.fetcher(project, recipe, links, store, progress, offline=offline))
-            indexes = partial(common.indexes_of, project, recipe, links)
-            means = Means(store, fetch, indexes, os.environ, progress, offline, place, network)
+            workshop, means = means_of(
+                project, recipe, links, store, progress, offline=offline, place=place, network=network
+            )
             for kind in kinds(recipe):
                 inside: Place = "container" if kind == "image" else place
                 for target in provable(targets, recipe.name, asked=bool(wanted), place=inside):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
 from lamina.cli import common
+from lamina.cli.means import means_of
 from lamina.errors import UsageError
 from lamina.project import Order, order
 
@@ -65,7 +64,6 @@ def command(  # noqa: PLR0913 - one for each option
     which form is meant where no option does.
     """
     from lamina.cli.reporting import has_manifest, nothing_built, report_of
-    from lamina.prove.session import Means
 
     form = _form(file, markdown=as_markdown, html=as_html, json=as_json)
     store = common.open_store()
@@ -73,11 +71,7 @@ def command(  # noqa: PLR0913 - one for each option
     reports = []
     try:
         [(project, recipe, targets)] = common.chosen([recipe_name], wanted, store, everything=False, output=output)
-        workshop = common.workshop(project, recipe, links, store, progress, offline=offline)
-        fetch = workshop.fetch(common.fetcher(project, recipe, links, store, progress, offline=offline))
-        means = Means(
-            store, fetch, partial(common.indexes_of, project, recipe, links), os.environ, progress, offline=offline
-        )
+        workshop, means = means_of(project, recipe, links, store, progress, offline=offline)
         take = common.taker(store, progress, offline=offline)
         ordered = [workshop.fulfil(order(project, recipe, target)) for target in targets]
         built = [one for one in ordered if has_manifest(one)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import click
 
 from lamina import trace as traces
 from lamina.cli import common
+from lamina.cli.means import means_of
 from lamina.cli.prove import provable, say, show_result
 from lamina.errors import MissingToolError
 from lamina.project import Order, order
@@ -61,8 +61,6 @@ def command(  # noqa: PLR0913 - one for each option
     The layer is made for it, without what untraced drops; nothing need have been built. A file of several targets keeps
     what it has for the others. Where a proof fails, nothing is written. Needs Linux of the target's architecture.
     """
-    from lamina.prove.session import Means
-
     store = common.open_store()
     progress = common.TerminalProgress(quiet=quiet)
     take = common.taker(store, progress, offline=offline)
@@ -70,10 +68,9 @@ def command(  # noqa: PLR0913 - one for each option
     lacking = 0
     try:
         for project, recipe, targets in common.chosen(recipes, wanted, store, everything=everything):
-            workshop = common.workshop(project, recipe, links, store, progress, offline=offline)
-            fetch = workshop.fetch(common.fetcher(project, recipe, links, store, progress, offline=offline))
-            indexes = partial(common.indexes_of, project, recipe, links)
-            means = Means(store, fetch, indexes, os.environ, progress, offline, place, network)
+            workshop, means = means_of(
+                project, recipe, links, store, progress, offline=offline, place=place, network=network
+            )
             for target in provable(targets, recipe.name, asked=bool(wanted), place=place, doing="traced"):
                 ordered = workshop.fulfil(order(project, recipe, target))
                 try:
