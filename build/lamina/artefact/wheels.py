@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lamina.audit.model import ROOTS
-from lamina.part.make import SCHEMES
+from lamina.part.schemes import SCHEMES
 
 #: Where headers would go; no layer has them, and nothing at run time reads them.
 _HEADERS = "include/"

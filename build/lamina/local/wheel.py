@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING
 from lamina.built import Built, metadata_digest
 from lamina.errors import ResolutionError
 from lamina.lock import LockedWheel
-from lamina.part.make import libdeflate
+from lamina.part.compress import libdeflate
 from lamina.recipe.spelling import requirement_name
 from lamina.wheel import Wheel, open_wheel
 from lamina.zipformat import DEFLATED, STORED, central_header, end_of_directory, local_header

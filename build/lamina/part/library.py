@@ -150,7 +150,8 @@ def ensure(
 
 def _make(store: Store, locked: LockedWheel, path: Path, fetch: Fetch) -> None:
     """Make one part and put it into the store: data and facts first, the index that completes it last."""
-    from lamina.part.make import libdeflate, make
+    from lamina.part.compress import libdeflate
+    from lamina.part.make import make
     from lamina.wheel import open_wheel
 
     key = part_key(locked.sha256)

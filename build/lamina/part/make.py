@@ -7,31 +7,27 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
-from types import MappingProxyType
 from typing import IO, NamedTuple
 
 from lamina import wheel as wheels
-from lamina.archive import REPORT, check_collisions, check_name, naming
+from lamina.archive import REPORT, check_name, naming
 from lamina.binary.gather import gathered
 from lamina.binary.look import is_native, look
 from lamina.binary.model import Binary
-from lamina.errors import IntegrityError, UnsafeWheelError
+from lamina.errors import IntegrityError
 from lamina.part import model
 from lamina.part.compress import libdeflate
 from lamina.part.paths import path_lines
 from lamina.part.points import read_lines, to_point
 from lamina.part.scan import scan
+from lamina.part.schemes import Place, placed
 from lamina.part.source import Source
 from lamina.part.variant import may_change, variant_of
 from lamina.part.writer import Compress, Writer
 from lamina.zipformat import DEFLATED, STORED
 
-__all__ = ["SCHEMES", "Compress", "libdeflate", "make"]
+__all__ = ["Compress", "libdeflate", "make"]
 
-#: Where a layer has the installation schemes of a wheel, relative to ``/opt``; headers have no place in one.
-SCHEMES: Mapping[str, str | None] = MappingProxyType(
-    {"purelib": "python/", "platlib": "python/", "scripts": "bin/", "data": "", "headers": None}
-)
 #: Names of licence files at the root of a ``.dist-info`` folder, from before PEP 639 gave them a folder of their own.
 _LICENCE = re.compile(r"(?i)(licen[cs]e|copying|notice|authors|copyright)[^/]*")
 #: Metadata that stays whatever a wheel calls a licence.
@@ -44,14 +40,6 @@ _MOST_DEFLATED_AT_ONCE = 256 * 1024**2
 
 #: As many first bytes tell what a file is.
 _START = 64
-
-
-class _Place(NamedTuple):
-    """Where one wheel entry goes: its layer path, or for a script that the target shapes, its name."""
-
-    entry: wheels.Entry
-    path: str
-    script: bool
 
 
 def make(wheel: wheels.Wheel, wheel_sha256: str, out: IO[bytes], compress: Compress) -> tuple[model.Index, model.Facts]:
@@ -69,14 +57,14 @@ def make(wheel: wheels.Wheel, wheel_sha256: str, out: IO[bytes], compress: Compr
     data = Writer(out)
     entries: list[model.Entry] = []
     trimmed: list[model.Entry] = []
-    whole: list[tuple[_Place, _Seen]] = []
+    whole: list[tuple[Place, _Seen]] = []
     sources: dict[str, Source] = {}
     binaries: dict[str, Binary] = {}
     magics: dict[str, bytes] = {}
     adds: dict[str, tuple[str, ...]] = {}
     scripts: list[tuple[str, bytes]] = []
     headers = 0
-    places = sorted(_places(wheel), key=lambda place: place.path.encode())
+    places = sorted(placed(wheel), key=lambda place: place.path.encode())
     paths = {place.path for place in places}
     for place in places:
         if not place.path:
@@ -142,40 +130,6 @@ def _is_source(path: str, before: Mapping[str, Source]) -> bool:
     return path.endswith((".py", ".pth"))
 
 
-def _places(wheel: wheels.Wheel) -> Iterator[_Place]:
-    """Map the wheel's schemes to the layer (binary distribution format, "Installing a wheel").
-
-    The layer's prefix is ``/opt``: purelib and platlib are ``python/``, scripts ``bin/``, data the root, so that what
-    a wheel puts into ``data/lib`` stands in ``/opt/lib``, where Lambda's loader looks. Headers have no place: an empty
-    path.
-    """
-    record = f"{wheel.dist_info}/RECORD"
-    taken = {f"python/{record}": record}
-    for entry in wheel.entries:
-        if entry.name in {record, f"{record}.jws", f"{record}.p7s"}:
-            continue  # RECORD is written anew for what ships, and signatures of the old one would lie
-        head, _, rest = entry.name.partition("/")
-        script = False
-        if head not in wheel.data_folders:
-            path = f"python/{entry.name}"
-        else:
-            scheme, _, inner = rest.partition("/")
-            script = scheme == "scripts"
-            if scheme not in SCHEMES or not inner:
-                raise UnsafeWheelError(
-                    f"{wheel.filename}: {entry.name!r}: {scheme!r} is no installation scheme",
-                    hint="A wheel's .data folder holds purelib, platlib, scripts, data and headers only.",
-                )
-            root = SCHEMES[scheme]
-            path = "" if root is None else root + inner
-        if path and taken.setdefault(path, entry.name) != entry.name:
-            raise UnsafeWheelError(
-                f"{wheel.filename}: {taken[path]!r} and {entry.name!r} would both become {path}", hint=REPORT
-            )
-        yield _Place(entry, path, script)
-    check_collisions(wheel.filename, taken)
-
-
 class _Seen(NamedTuple):
     """What one reading of an entry found; ``content`` only where it was asked for, ``start`` its first bytes."""
 
@@ -232,7 +186,7 @@ def _consume(
     return _Seen(digest, start[:4], content, binary, trimmed)
 
 
-def _copied(wheel: wheels.Wheel, place: _Place, facts: _Seen, data: Writer, compress: Compress) -> model.Entry:
+def _copied(wheel: wheels.Wheel, place: Place, facts: _Seen, data: Writer, compress: Compress) -> model.Entry:
     """Write an entry of the wheel as it is."""
     method, packed = _packed(wheel, place.entry, compress)
     crc, size = place.entry.crc, place.entry.size
