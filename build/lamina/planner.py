@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from lamina.bytecode.compilers import Compiler
     from lamina.bytecode.model import Choice
     from lamina.layer import Layer
+    from lamina.planning import Decided
     from lamina.prune.model import Decision
 
 T = TypeVar("T")
@@ -220,8 +221,7 @@ class Planner:
         """The layer as it ships, with these notices."""
         from lamina.planning import layer_of
 
-        parts, said = self.decisions()
-        return layer_of(self.order, self.overlay, parts, said, notices, self.bytecode())
+        return layer_of(self._decided(), notices, self.bytecode())
 
     def bytecode(self) -> Choice:
         """What ships as bytecode, and what became of sources for it; remembered, or decided now."""
@@ -245,19 +245,23 @@ class Planner:
         _, said = self._make()
         return load_parts(self.store, self.wheels), said
 
+    def _decided(self) -> Decided:
+        from lamina.planning import Decided
+
+        parts, said = self.decisions()
+        return Decided(self.order, self.overlay, parts, said)
+
     def layer(self) -> Artefact:
         """The layer as checks judge it, from the facts of its parts and what was decided."""
         from lamina.planning import layer_artefact
 
-        parts, said = self.decisions()
-        return layer_artefact(self.order, self.overlay, parts, said)
+        return layer_artefact(self._decided())
 
     def composing_findings(self) -> tuple[Finding, ...]:
         """What putting the layer together found, whatever it stands in."""
         from lamina.planning import composing_findings
 
-        parts, said = self.decisions()
-        return composing_findings(self.order, self.overlay, parts, said)
+        return composing_findings(self._decided())
 
     def write(self, plan: Plan, path: Path) -> Plan:
         """Write the zip to ``path`` and return the plan with its digest.

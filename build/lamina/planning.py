@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from typing import NamedTuple
 
 from lamina.audit.check import check
 from lamina.audit.layers import artefact_of
@@ -36,6 +37,15 @@ Compile = Callable[[Sequence[tuple[Index, Facts]], Layer], Choice]
 Shrink = Callable[[Sequence[tuple[Index, Facts]], Layer], tuple[Layer, Sequence[str]]]
 
 
+class Decided(NamedTuple):
+    """What a layer is put together from: parts, what was decided of each, and the files that are beside them."""
+
+    order: Order
+    overlay: Sequence[Generated]
+    parts: Sequence[tuple[Index, Facts]]
+    decisions: Sequence[Sequence[Decision]]
+
+
 def make_plan(
     order: Order,
     overlay: Sequence[Generated],
@@ -61,12 +71,11 @@ def make_plan(
         if sum(decision.dropped for decision in said) < len(part[0].entries)
     ]
     texts = notices.render(shipping)
-    plain = _assembled(order, overlay, parts, decisions, texts)
-    bare = _linked(order, plain, parts)
+    decided = Decided(order, overlay, parts, decisions)
+    plain = _assembled(decided, texts)
+    bare = _linked(decided, plain)
     chosen = Choice(()) if compiled is None else compiled(parts, bare)
-    layer = bare
-    if chosen.picks:
-        layer = _linked(order, _assembled(order, overlay, parts, decisions, texts, chosen), parts)
+    layer = layer_of(decided, texts, chosen) if chosen.picks else bare
     sizes = shipped_by_package(parts, layer)
     plan = Plan(
         blueprint=layout.draw(layer, keys, libdeflate)
@@ -94,52 +103,29 @@ def make_plan(
     return plan, decisions, chosen
 
 
-def layer_artefact(
-    order: Order,
-    overlay: Sequence[Generated],
-    parts: Sequence[tuple[Index, Facts]],
-    decisions: Sequence[Sequence[Decision]],
-) -> Artefact:
+def layer_artefact(decided: Decided) -> Artefact:
     """The layer that was planned so, as checks judge it; its notices, which no check reads, are left empty."""
-    return artefact_of(order.name, parts, _assembled(order, overlay, parts, decisions, b""))
+    return artefact_of(decided.order.name, decided.parts, _assembled(decided, b""))
 
 
-def layer_of(
-    order: Order,
-    overlay: Sequence[Generated],
-    parts: Sequence[tuple[Index, Facts]],
-    decisions: Sequence[Sequence[Decision]],
-    texts: bytes,
-    chosen: Choice,
-) -> Layer:
+def layer_of(decided: Decided, texts: bytes, chosen: Choice) -> Layer:
     """The layer that was planned so, as it ships, with the notices ``texts`` and the bytecode that was chosen."""
-    return _linked(order, _assembled(order, overlay, parts, decisions, texts, chosen), parts)
+    return _linked(decided, _assembled(decided, texts, chosen))
 
 
-def composing_findings(
-    order: Order,
-    overlay: Sequence[Generated],
-    parts: Sequence[tuple[Index, Facts]],
-    decisions: Sequence[Sequence[Decision]],
-) -> tuple[Finding, ...]:
+def composing_findings(decided: Decided) -> tuple[Finding, ...]:
     """What putting the layer together found, whatever it stands in: conflicts, and metadata that is gone."""
-    layer = _assembled(order, overlay, parts, decisions, b"")
-    return (*layer.findings, *check_metadata(parts, decisions))
+    layer = _assembled(decided, b"")
+    return (*layer.findings, *check_metadata(decided.parts, decided.decisions))
 
 
-def _assembled(
-    order: Order,
-    overlay: Sequence[Generated],
-    parts: Sequence[tuple[Index, Facts]],
-    decisions: Sequence[Sequence[Decision]],
-    texts: bytes,
-    chosen: Choice | None = None,
-) -> Layer:
+def _assembled(decided: Decided, texts: bytes, chosen: Choice | None = None) -> Layer:
+    order = decided.order
     return assemble(
-        parts,
-        decisions,
+        decided.parts,
+        decided.decisions,
         interpreter=order.target.runtime.interpreter,
-        overlay=overlay,
+        overlay=decided.overlay,
         notices=Generated(f"licenses/{order.recipe.name}.txt", texts, PLAIN, "lamina"),
         trim=order.recipe.native.trim,
         bytecode=[] if chosen is None else [[(one.key, one.entries) for one in forms] for forms in chosen.picks],
@@ -147,9 +133,9 @@ def _assembled(
     )
 
 
-def _linked(order: Order, layer: Layer, parts: Sequence[tuple[Index, Facts]]) -> Layer:
+def _linked(decided: Decided, layer: Layer) -> Layer:
     """The layer as it ships. What is audited is the one before: the loader takes a link for a file where it stands."""
-    return linked(layer, parts) if order.recipe.emit.dedupe else layer
+    return linked(layer, decided.parts) if decided.order.recipe.emit.dedupe else layer
 
 
 def _audited(order: Order, parts: Sequence[tuple[Index, Facts]], layer: Layer) -> tuple[Finding, ...]:
