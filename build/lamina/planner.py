@@ -19,7 +19,6 @@ import lamina
 from lamina import lock as locks
 from lamina import taken
 from lamina import trace as traces
-from lamina.audit.model import Artefact
 from lamina.bytecode import FORMAT as COMPILED
 from lamina.emit import manifest as manifests
 from lamina.emit import zip as zips
@@ -44,6 +43,7 @@ from lamina.project import Order
 from lamina.store import Store
 
 if TYPE_CHECKING:
+    from lamina.audit.model import Artefact
     from lamina.bytecode.compilers import Compiler
     from lamina.bytecode.model import Choice
     from lamina.layer import Layer

@@ -6,12 +6,14 @@ Sources: Lambda developer guide, page gettingstarted-limits; the figures themsel
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.audit.model import Artefact
 from lamina.findings import Finding, make
 from lamina.recipe import Budget
 from lamina.runtimes import Quotas
+
+if TYPE_CHECKING:
+    from lamina.audit.model import Artefact
 
 
 class Share(NamedTuple):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from lamina.audit.model import Artefact
 from lamina.lock import canonical
+
+if TYPE_CHECKING:
+    from lamina.audit.model import Artefact
 
 #: Folders that stand for site-packages in what Lambda unpacks, and in what people pack wrongly.
 _SITE = re.compile(r"(?:.*?/)?(?:(?:site|dist)-packages|python(?:/lib/python3\.\d+/site-packages)?)/")

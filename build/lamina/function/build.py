@@ -10,13 +10,12 @@ import hashlib
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 import lamina
 from lamina.audit.budget import check_zip
-from lamina.audit.model import Artefact
 from lamina.emit import manifest as manifests
 from lamina.emit import zip as zips
 from lamina.emit.function import draw
@@ -27,6 +26,9 @@ from lamina.project import Order
 from lamina.recipe import Function
 from lamina.runtimes import quotas
 from lamina.store import Store
+
+if TYPE_CHECKING:
+    from lamina.audit.model import Artefact
 
 #: Counted up with every change of what is judged or how.
 FORMAT = 2

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from lamina import trace
-from lamina.audit.model import Artefact
 from lamina.audit.owners import Owners
 from lamina.emit.manifest import Manifest, Proof
 from lamina.findings import Finding
 from lamina.prune.model import Saving, Thing
 from lamina.target import Target
+
+if TYPE_CHECKING:
+    from lamina.audit.model import Artefact
 
 
 class FunctionBuild(msgspec.Struct, frozen=True):
