@@ -6,6 +6,7 @@ does not name. Paths are those of the layer (``python/numpy/__init__.py``), one 
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from pathlib import Path
@@ -78,6 +79,11 @@ def read(path: Path, shown: str) -> Trace:
         raise _wrong(f"{shown}: {error.strerror}") from error
     if len(content) > _MOST_BYTES:
         raise _wrong(f"{shown}: more than {_MOST_BYTES:,} bytes")
+    return _parsed(content, shown)
+
+
+@functools.lru_cache(maxsize=1)  # each target of a recipe asks for the same
+def _parsed(content: bytes, shown: str) -> Trace:
     try:
         trace = msgspec.json.decode(content, type=Trace)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
