@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -57,14 +58,21 @@ class OnHost:
         self.processes = os.cpu_count() or 1
 
     def run(self, sources: Path, results: Path) -> bool:
-        """Run it in a process."""
+        """Run it in a process.
+
+        Raises:
+            KeyboardInterrupt: it was interrupted.
+        """
         # -I would have the hash seed ignored; nothing but this speaks to Python, and -S and -s leave no packages.
         clean = {"PYTHONHASHSEED": "0", **{key: os.environ[key] for key in ("SYSTEMROOT",) if key in os.environ}}
         words = [self.name, "-s", "-S", "-B", str(_PROGRAM), str(sources), str(results)]
         try:
-            return run(words, timeout=_SLOWEST, env=clean).code == 0
+            code = run(words, timeout=_SLOWEST, env=clean).code
         except MissingToolError:
             return False
+        if code == -signal.SIGINT:  # Ctrl-C reaches it as well; no source is to blame
+            raise KeyboardInterrupt
+        return code == 0
 
     def close(self) -> None:
         """Nothing is open."""

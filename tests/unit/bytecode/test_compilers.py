@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from lamina.bytecode import compilers
 from lamina.bytecode.compilers import OnHost, compiler_for
 from lamina.errors import MissingToolError, UsageError
 from lamina.interpreters import Interpreter
+from lamina.process import Completed
 from lamina.progress import SILENT
 from lamina.target import target_for
 
@@ -74,6 +76,18 @@ def test_an_image_in_a_file_compiles_nothing(monkeypatch: pytest.MonkeyPatch) ->
         compilers._in_image(order, {}, offline=True, progress=SILENT)
     with pytest.raises(MissingToolError, match="none"):
         compiler_for(order, {}, offline=True, progress=SILENT)
+
+
+def test_an_interrupted_compiler_is_not_taken_for_one_that_a_source_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = {"code": -signal.SIGINT}
+    monkeypatch.setattr(compilers, "run", lambda words, **_: Completed(tuple(words), ended["code"], "", ""))
+    here = OnHost(Interpreter(Path("python3.11"), (3, 11, 7)))
+    with pytest.raises(KeyboardInterrupt):
+        here.run(Path("sources"), Path("results"))
+    ended["code"] = -signal.SIGSEGV
+    assert here.run(Path("sources"), Path("results")) is False
+    ended["code"] = 0
+    assert here.run(Path("sources"), Path("results")) is True
 
 
 def _found(monkeypatch: pytest.MonkeyPatch, kind: str, *, here: bool, engine: bool) -> object:
