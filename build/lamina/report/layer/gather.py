@@ -10,7 +10,7 @@ import msgspec
 
 from lamina.bytecode.model import Choice
 from lamina.emit import stated
-from lamina.emit.manifest import Manifest
+from lamina.emit.manifest import Manifest, Proof
 from lamina.emit.manifest import Package as Stated
 from lamina.layer import Layer
 from lamina.part.model import Entry, Facts, Index
@@ -73,7 +73,7 @@ def gather(
         runtime=manifest.runtime,
         architecture=manifest.architecture,
         lamina_version=manifest.lamina_version,
-        artefacts=tuple(_artefact(name, one) for name, one in emitted),
+        artefacts=tuple(_artefact(name, one, _of_layer(one, *emitted[0])) for name, one in emitted),
         budget=budget,
         packages=packages,
         rest=_slices(
@@ -109,7 +109,13 @@ def budget_of(recipe: Recipe, layer: int, others: Iterable[tuple[str, int]], quo
     return Budget(shares, recipe.budget.warn, recipe.budget.unzipped, quota)
 
 
-def _artefact(name: str, manifest: Manifest) -> ArtefactReport:
+def _of_layer(manifest: Manifest, layer: str, beside: Manifest) -> tuple[Proof, ...]:
+    """The proofs of ``manifest`` that ran with the layer as it is: a function keeps its own when the layer changes."""
+    stated = [(proof, proof.detail.rpartition(f"; with {layer}, sha256 ")) for proof in manifest.proofs]
+    return tuple(proof for proof, (_, found, digest) in stated if not found or digest == beside.sha256)
+
+
+def _artefact(name: str, manifest: Manifest, proofs: tuple[Proof, ...]) -> ArtefactReport:
     return ArtefactReport(
         name,
         manifest.sha256,
@@ -117,7 +123,7 @@ def _artefact(name: str, manifest: Manifest) -> ArtefactReport:
         manifest.unzipped_bytes,
         manifest.entries,
         manifest.findings,
-        manifest.proofs,
+        proofs,
     )
 
 

@@ -115,7 +115,10 @@ class Budget(msgspec.Struct, frozen=True):
 
 
 class ArtefactReport(msgspec.Struct, frozen=True):
-    """What was emitted, as its manifest has it; ``sha256`` is null where errors forbade it."""
+    """What was emitted, as its manifest has it; ``sha256`` is null where errors forbade it.
+
+    ``proofs`` are those that ran with the layer as it is now.
+    """
 
     name: str
     sha256: str | None

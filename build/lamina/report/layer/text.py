@@ -140,7 +140,7 @@ def _proofs(report: Report, paint: Paint) -> Iterator[str]:
     yield "proofs" if report.proofs else f"proofs: none; {report.prove}"
     for proof in report.proofs:
         word = paint("passed", "note") if proof.passed else paint("failed", "error")
-        told = textwrap.wrap(printable(f"{proof.kind}: {proof.detail}"), _WIDTH, break_long_words=False)
+        told = _wrapped(f"{proof.kind}: {proof.detail}", "", "")
         yield f"  {word}  {told[0] if told else ''}"
         yield from (f"          {line}" for line in told[1:])
     for where in dict.fromkeys(proof.where for proof in report.proofs):
@@ -148,4 +148,5 @@ def _proofs(report: Report, paint: Paint) -> Iterator[str]:
 
 
 def _wrapped(text: str, first: str, more: str) -> list[str]:
-    return textwrap.wrap(printable(text), _WIDTH, initial_indent=first, subsequent_indent=more, break_long_words=False)
+    wrapper = textwrap.TextWrapper(_WIDTH, first, more, break_long_words=False, break_on_hyphens=False)
+    return wrapper.wrap(printable(text))

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import hashlib
 
+import msgspec
 import pytest
 
 from lamina import recipe as recipes
 from lamina.bytecode.model import Choice, Pick
-from lamina.emit.manifest import Manifest
+from lamina.emit.manifest import Manifest, Proof
 from lamina.emit.manifest import Package as Stated
 from lamina.layer import assemble
 from lamina.overlay import Generated
@@ -135,3 +136,13 @@ def test_figures_are_those_of_the_layer() -> None:
     assert report.budget.total == 5225
     assert report.verdict() == ("warning", "built; not proven yet")
     assert [thing.path for thing in report.largest_dropped] == ["python/pkg/tests/unused.py"]
+    # A function keeps the proofs that it passed with another layer; they tell nothing of this one.
+    ran = [
+        Proof("event", "Debian", passed=True, detail=f"fine; with demo.zip, sha256 {sha * 32}") for sha in ("cd", "ee")
+    ]
+    script = Proof("script", "Debian", passed=True, detail="fine")
+    function = msgspec.structs.replace(manifest, sha256="ff" * 32, proofs=(script, *ran))
+    both = [("demo.zip", manifest), ("demo-function.zip", function)]
+    report = gather(recipe, manifest.target, Planned([(index, facts)], [said], chosen, layer), both, budget)
+    assert report.proofs == (script, ran[0])
+    assert report.verdict() == ("good", "built; 2 proofs passed")

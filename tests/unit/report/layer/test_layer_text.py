@@ -73,3 +73,12 @@ def test_sizes_and_times_have_three_or_four_figures() -> None:
         "2.0 times as slow",
         "no difference",
     ]
+
+
+def test_what_can_be_copied_stands_on_one_line(make_report: Callable[..., Report]) -> None:
+    report = make_report()
+    name = "-".join(["demo"] * 16) + ".zip"
+    proof = msgspec.structs.replace(report.proofs[0], detail=f"as expected; with {name}, sha256 {'ab' * 32}")
+    one = msgspec.structs.replace(report.artefacts[0], proofs=(proof,))
+    lines = [*report_lines(msgspec.structs.replace(report, artefacts=(one,)))]
+    assert f"          {name}, sha256" in lines
