@@ -19,6 +19,7 @@ from lamina.prune.model import Decision, Thing
 from lamina.report import machine
 from lamina.report.explain import (
     bytecode_lines,
+    compiled_beside,
     covers,
     largest_dropped,
     largest_kept,
@@ -81,13 +82,16 @@ def command(
             rows += [row for row in told if row.decisions or path is None]
             continue
         given = (indexes, decisions)
-        lines = [*(path_lines(*given, path, symlinks) if path else summary_lines(*given, symlinks))]
+        compiled = compiled_beside(indexes, chosen, target.runtime.python)
+        lines = [*(path_lines(*given, path, symlinks, compiled) if path else summary_lines(*given, symlinks))]
         if not lines:
             raise UsageError(f"{path}: no wheel of {recipe.name} has it", hint=f"See: lamina explain {recipe.name}")
         click.echo(f"# {recipe.name} for {target.name}")
         click.echo("\n".join(lines))
         for omit in recipe.omit if not path else ():
             click.echo(f"{omit.name}: omitted by the recipe: {omit.reason}")
+        if not path and compiled is None and recipe.bytecode.mode != "off":
+            click.echo(f'no bytecode ships, though bytecode.mode = "{recipe.bytecode.mode}": lamina build tells why')
         if not path:
             click.echo("\n".join([*bytecode_lines(indexes, chosen), *largest_lines(indexes, decisions)]))
     if as_json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from lamina.bytecode.model import Choice
+from lamina.bytecode.model import Choice, bytecode_path
 from lamina.layer import Link
 from lamina.part.model import Index
 from lamina.prune.model import Decision, Thing
@@ -129,8 +129,12 @@ def path_lines(
     decisions: Sequence[Sequence[Decision]],
     path: str,
     links: Sequence[Sequence[Link]] = (),
+    compiled: Mapping[str, int] | None = None,
 ) -> Iterator[str]:
-    """Every file at or below ``path`` (also relative to ``python/``, or a package's name), and why."""
+    """Every file at or below ``path`` (also relative to ``python/``, or a package's name), and why.
+
+    ``compiled`` are the bytes of bytecode that ship beside each source, by its path; ``None`` where no bytecode ships.
+    """
     targets = {link.entry.path: link.target for linked in links for link in linked}
     for index, said in zip(indexes, decisions, strict=True):
         spoken = {decision.path: decision for decision in said}
@@ -143,6 +147,9 @@ def path_lines(
             after = f"; {less:,} bytes of it trimmed" if less else ""
             if entry.path in targets:
                 after += f"; a link to the identical {targets[entry.path]}"
+            if compiled is not None and entry.path.endswith(".py") and not (decision and decision.dropped):
+                beside = compiled.get(entry.path)
+                after += "; without bytecode" if beside is None else f"; {beside:,} bytes of bytecode beside it"
             if decision is None:
                 yield f"ships    {entry.size - less:>11,}  {entry.path} ({index.name}: {_UNSPOKEN}{after})"
             else:
@@ -157,6 +164,14 @@ def covers(path: str, index: Index, entry: str) -> bool:
     wanted = path.strip("/").removeprefix("python/")
     inside = entry.removeprefix("python/")
     return wanted in {inside, index.name} or inside.startswith(wanted + "/")
+
+
+def compiled_beside(indexes: Sequence[Index], chosen: Choice, python: tuple[int, int]) -> dict[str, int] | None:
+    """The bytes of bytecode beside each source that has some, by its path; ``None`` where no bytecode ships at all."""
+    sizes = {entry.path: entry.size for forms in chosen.picks for form in forms for entry in form.entries}
+    sources = [entry.path for index in indexes for entry in index.entries if entry.path.endswith(".py")]
+    places = {source: bytecode_path(source, python, in_place=False) for source in sources}
+    return {source: sizes[place] for source, place in places.items() if place in sizes} if sizes else None
 
 
 def bytecode_lines(indexes: Sequence[Index], chosen: Choice) -> Iterator[str]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
+from lamina.bytecode.model import Choice, Pick
 from lamina.prune.decide import decide
 from lamina.prune.model import Thing
 from lamina.recipe import Prune
-from lamina.report.explain import largest_dropped, largest_kept, largest_lines
+from lamina.report.explain import compiled_beside, largest_dropped, largest_kept, largest_lines, path_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -102,3 +104,22 @@ def test_ten_and_no_empty_ones(explained: Explained) -> None:
     assert [thing.bytes for thing in kept] == list(range(14, 5, -1))
     assert largest_dropped(*explained(files, Prune())) == []
     assert [*largest_lines([], [])] == []
+
+
+def test_a_path_tells_which_modules_have_bytecode(explained: Explained) -> None:
+    files = {"pkg/a.py": "#" * 50, "pkg/b.py": "#" * 60, "pkg/c.csv": "1", "pkg/tests/d.py": "#"}
+    indexes, decisions = explained(files, Prune())
+    source = next(entry for entry in indexes[0].entries if entry.path == "python/pkg/a.py")
+    made = msgspec.structs.replace(source, path="python/pkg/__pycache__/a.cpython-311.pyc", size=1234)
+    compiled = compiled_beside(indexes, Choice(((Pick("k", (made,)),),)), (3, 11))
+    lines = path_lines(indexes, decisions, "pkg/", (), compiled)
+    assert [line for line in lines if "python/pkg/" in line] == [
+        "ships             50  python/pkg/a.py (pkg: no rule speaks of it; 1,234 bytes of bytecode beside it)",
+        "ships             60  python/pkg/b.py (pkg: no rule speaks of it; without bytecode)",
+        "ships              1  python/pkg/c.csv (pkg: no rule speaks of it)",
+        'dropped            1  python/pkg/tests/d.py (pkg: rule "tests": nothing refers to it)',
+    ]
+    none = compiled_beside(indexes, Choice(((),)), (3, 11))
+    assert next(path_lines(indexes, decisions, "pkg/a.py", (), none)) == (
+        "ships             50  python/pkg/a.py (pkg: no rule speaks of it)"
+    )
