@@ -202,7 +202,7 @@ def _missing(target: Target, refused: list[str]) -> MissingToolError:
     return MissingToolError(
         f"{target.name}: a proof runs in CPython {version}, and there is none on this machine{tried}",
         hint=f"Get one:\n  uv python install {version}\n  apt-get install python{version}   (where Debian or Ubuntu "
-        f"has it)\nor name one in {OVERRIDE}, or prove in a container: lamina prove --in container",
+        f"has it)\nor name one in {OVERRIDE}, or use a container, which prove, trace and invoke take: --in container",
     )
 
 

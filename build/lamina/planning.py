@@ -208,9 +208,10 @@ def _untraced_notes(decisions: Sequence[Sequence[Decision]]) -> Iterator[str]:
     """What rests on a trace is never dropped in silence."""
     gone = [one.size for said in decisions for one in said if one.dropped and one.rule == UNTRACED]
     if gone:
+        files = f"{len(gone):,} file{'s' * (len(gone) != 1)}"
         yield (
-            f"prune.untraced: {len(gone):,} files, {sum(gone):,} bytes, are left out, as no trace touched them; that "
-            "they are not missed is what the proofs tell, and nothing else"
+            f"prune.untraced: {files}, {sum(gone):,} bytes, left out, as no trace touched them; that nothing of that "
+            "is missed is what the proofs tell, and nothing else"
         )
 
 

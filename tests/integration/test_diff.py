@@ -123,7 +123,7 @@ def test_exit_codes(root: Path, lamina: Lamina) -> None:
     done = lamina("diff", good, "absent.zip", cwd=root)
     assert (done.returncode, done.stderr) == (
         2,
-        "error: absent.zip: no such file\nName two layer zips or manifests: lamina diff A B\n",
+        "error: absent.zip: no such file\nName a layer zip, an image archive or a manifest (.json).\n",
     )
     done = lamina("diff", good, "bad.zip", cwd=root)
     assert (done.returncode, done.stderr) == (

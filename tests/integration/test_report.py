@@ -153,7 +153,7 @@ def test_the_page_stands_beside_the_artefact_or_where_it_is_wanted(built: Built,
         ),
         (
             ["forged", "--no-imports", "--against", "none.json"],
-            "none.json: no such file\nName two layer zips or manifests: lamina diff A B\n",
+            "none.json: no such file\nName a layer zip, an image archive or a manifest (.json).\n",
         ),
     ],
 )

@@ -227,8 +227,8 @@ def test_what_no_trace_touched_is_dropped_and_proven_at_once(api: Api) -> None:
     api.untraced("demo/**", "idle/")
     done = api("build", "api", "--quiet")
     assert (
-        "  note: prune.untraced: 6 files, 2 bytes, are left out, as no trace touched them; that they are not missed is "
-        "what the proofs tell, and nothing else"
+        "  note: prune.untraced: 6 files, 2 bytes, left out, as no trace touched them; that nothing of that is missed "
+        "is what the proofs tell, and nothing else"
     ) in done.stdout.splitlines()
     assert "  proofs   2 proofs passed; " in done.stdout
     assert {path for path in api.shipped() if path.startswith(("python/demo/", "python/idle")) and ".py" in path} == {
@@ -275,8 +275,8 @@ def test_without_a_trace_of_this_lock_nothing_is_dropped_by_it(api: Api) -> None
         hint,
     ]
     assert api("trace", "api", "--check", "--quiet", code=1).stdout.splitlines()[-1] == (
-        "  trace    4 modules, 1 native file, 2 other files, 1 file of metadata: not as layers/api/trace.json has it; "
-        "without --check this command writes it"
+        "  trace    4 modules, 1 native file, 2 other files, 1 file of metadata: layers/api/trace.json has none of "
+        "this target; without --check this command writes it"
     )
     assert not api.trace.exists()
 

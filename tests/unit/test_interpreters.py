@@ -67,7 +67,7 @@ def test_without_any_interpreter_it_is_told_how_to_get_one(monkeypatch: pytest.M
     )
     assert caught.value.hint == (
         "Get one:\n  uv python install 3.11\n  apt-get install python3.11   (where Debian or Ubuntu has it)\n"
-        "or name one in LAMINA_PYTHON, or prove in a container: lamina prove --in container"
+        "or name one in LAMINA_PYTHON, or use a container, which prove, trace and invoke take: --in container"
     )
 
 

@@ -52,7 +52,7 @@ def read(name: str) -> Inventory:
     path = Path(name)
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "no such file"
-        raise UsageError(f"{name}: {what}", hint="Name two layer zips or manifests: lamina diff A B")
+        raise UsageError(f"{name}: {what}", hint="Name a layer zip, an image archive or a manifest (.json).")
     if path.suffix == ".json":
         manifest = manifests.read(path)
         if manifest is None:

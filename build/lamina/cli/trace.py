@@ -104,13 +104,14 @@ def _trace(ordered: Order, means: Means, take: Take, *, check: bool, show: bool)
     before = traces.read(path, shown)
     find = partial(common.compiler, ordered, means.progress, offline=means.offline)
     traced = trace(ordered, means, find=find, take=take, told=told)
+    known = ordered.target.name in before.targets
     changed = None
     if traced is not None:
         changed = before.targets.get(ordered.target.name) != traced
         if not check:
             traces.update(path, traces.read(path, shown), ordered.target.name, traced)
     if show:
-        say("trace  ", _outcome(traced, shown, changed=bool(changed), check=check))
+        say("trace  ", _outcome(traced, shown, known=known, changed=bool(changed), check=check))
     return machine.Trace(
         name=ordered.recipe.name,
         target=ordered.target.name,
@@ -123,7 +124,7 @@ def _trace(ordered: Order, means: Means, take: Take, *, check: bool, show: bool)
     )
 
 
-def _outcome(traced: traces.Traced | None, shown: str, *, changed: bool, check: bool) -> str:
+def _outcome(traced: traces.Traced | None, shown: str, *, known: bool, changed: bool, check: bool) -> str:
     """What became of the file, in one sentence."""
     from lamina.report.text import plural
 
@@ -135,5 +136,6 @@ def _outcome(traced: traces.Traced | None, shown: str, *, changed: bool, check: 
     if not changed:
         return f"{told}: as {shown} has it"
     if check:
-        return f"{told}: not as {shown} has it; without --check this command writes it"
+        differs = f"not as {shown} has it" if known else f"{shown} has none of this target"
+        return f"{told}: {differs}; without --check this command writes it"
     return f"{told}; written to {shown}"

@@ -123,7 +123,7 @@ def test_what_is_not_there(tmp_path: Path) -> None:
             read(str(path))
         assert (caught.value.message, caught.value.hint) == (
             f"{path}: {what}",
-            "Name two layer zips or manifests: lamina diff A B",
+            "Name a layer zip, an image archive or a manifest (.json).",
         )
 
 
