@@ -266,7 +266,7 @@ def test_without_an_artefact_it_says_what_to_build(api: Api) -> None:
     shutil.rmtree(api.root / "dist")
     done = api("prove", "api", "--quiet", code=2)
     assert done.stderr == (
-        f"error: dist/{NAME}.zip: there is no such artefact to prove\nBuild it first: lamina build api\n"
+        f"error: dist/{NAME}.zip: there is no such artefact to run\nBuild it first: lamina build api\n"
     )
     assert done.stdout == ""
 

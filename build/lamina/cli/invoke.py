@@ -183,4 +183,5 @@ def _log(told: Sequence[str]) -> None:
     from lamina.report.findings import printable
 
     for line in told:
-        click.echo(printable(line.replace("\t", "  ")), err=True)
+        # AWS's runtime client indents with no-break spaces.
+        click.echo(printable(line.replace("\t", "  ").replace("\xa0", " ")), err=True)

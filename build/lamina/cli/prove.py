@@ -182,7 +182,8 @@ def show_result(result: Result) -> None:
     word = click.style("passed", fg="green") if proof.passed else click.style("failed", fg="red", bold=True)
     say(f"{word} ", f"{proof.kind}: {proof.detail}")
     for line in result.lines:  # of a traceback or a log: as they are
-        click.echo(f"    {printable(line)}")
+        # AWS's runtime client indents with no-break spaces.
+        click.echo("    " + printable(line.replace("\xa0", " ")))
     for note in result.notes:
         say("note   ", note)
 

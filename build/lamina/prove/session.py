@@ -232,7 +232,7 @@ def _emitted(order: Order, name: str, command: str) -> Emitted:
         )
     if manifest is None or manifest.sha256 is None or not path.is_file():
         raise UsageError(
-            f"{order.project.shown(path)}: there is no such artefact to prove",
+            f"{order.project.shown(path)}: there is no such artefact to run",
             hint=f"Build it first: lamina {command} {order.recipe.name}",
         )
     with path.open("rb", buffering=0) as file:

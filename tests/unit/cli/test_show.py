@@ -7,7 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lamina.cli.common import TerminalProgress, show, shown
+from lamina.cli.prove import show_result
+from lamina.emit.manifest import Proof
 from lamina.errors import IndexAccessError
+from lamina.prove.run import Result
 
 
 def test_an_error_carries_no_escape_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -27,3 +30,9 @@ def test_neither_does_a_stage(capsys: pytest.CaptureFixture[str]) -> None:
 def test_only_line_ends_are_left_of_what_cannot_be_printed(text: str) -> None:
     assert shown(text).replace("\n", "").isprintable()
     assert shown(text).count("\n") == text.count("\n")
+
+
+def test_no_break_spaces_in_tracebacks_of_the_runtime_client_are_spaces(capsys: pytest.CaptureFixture[str]) -> None:
+    proof = Proof("event", "Debian", passed=False, detail="not as expected")
+    show_result(Result(proof, ('\xa0\xa0File "handler.py", line 4\x1b[2J',)))
+    assert capsys.readouterr().out.splitlines()[1] == '      File "handler.py", line 4\\x1b[2J'
