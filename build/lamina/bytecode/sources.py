@@ -70,7 +70,7 @@ def _reason(source: Source, compilers: AbstractSet[str]) -> str:
     """Why a module's package may need sources; empty where nothing tells that it does."""
     calls = frozenset(source.calls)
     asking, running = calls & _ASKING, calls & (_RUNNING - {"exec"})
-    beside = calls & (_LISTING | _RUNNING) if calls & _ANCHORS else frozenset[str]()
+    listing, executing = (calls & names if calls & _ANCHORS else frozenset[str]() for names in (_LISTING, _RUNNING))
     patterns = [text for text in _literals(source) if text == ".py" or not _PATTERN.isdisjoint(text)]
     imported = [
         one.module
@@ -80,7 +80,8 @@ def _reason(source: Source, compilers: AbstractSet[str]) -> str:
     reasons = (
         (not source.readable, "cannot be read by the scan"),
         (asking, f"asks for source: {min(asking, default='')}"),
-        (beside, f"finds files beside itself: {min(beside, default='')}"),
+        (listing, f"finds files beside itself: {min(listing, default='')}"),
+        (executing, f"may run files beside itself: {min(executing, default='')}"),
         (running, f"runs files by path: {min(running, default='')}"),
         (patterns, f"names source files: {min(patterns, default='')}"),
         (imported, f"imports {min(imported, default='')}"),

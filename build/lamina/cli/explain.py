@@ -55,8 +55,9 @@ def command(
     """Tell what a layer leaves out, what it keeps, and why.
 
     Without PATH: for each package and rule how much went and how much stayed, with the reasons; then the ten largest
-    things kept, and why, and the ten largest dropped, and by which rule. With PATH, a file or folder in the layer or a
-    package's name: every file there, the rule that speaks of it, and what keeps it.
+    things kept, and why, and the ten largest dropped, and by which rule; and what of each package ships as bytecode.
+    With PATH, a file or folder in the layer or a package's name: every file there, the rule that speaks of it, what
+    keeps it, and the bytecode beside it.
     """
     store = common.open_store()
     progress = common.TerminalProgress()

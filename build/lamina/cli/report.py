@@ -31,14 +31,16 @@ Examples:
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown, for a comment on a pull request.")
 @click.option("--html", "as_html", is_flag=True, help="Write a page beside the artefact: <name>-<target>.report.html.")
 @common.json_option
-@click.option("-o", "file", type=click.Path(dir_okay=False), metavar="FILE", help="Write to this file instead.")
+@click.option("-o", "file", type=click.Path(dir_okay=False), metavar="FILE", help="Write the report to this file.")
 @click.option(
     "--against", type=click.Path(), metavar="OTHER", help="A zip or manifest of an earlier build, to compare."
 )
 @click.option("--no-imports", is_flag=True, help="Do not measure imports, which runs the layer.")
 @common.offline_option
 @common.links_option
-@click.option("--output", type=click.Path(file_okay=False), metavar="FOLDER", help="Instead of dist/ of the project.")
+@click.option(
+    "--output", type=click.Path(file_okay=False), metavar="FOLDER", help="Where the build is, instead of dist/."
+)
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 def command(  # noqa: PLR0913 - one for each option
     recipe_name: str,

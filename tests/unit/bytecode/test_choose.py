@@ -140,6 +140,7 @@ def test_sourceless_puts_bytecode_in_place_of_sources() -> None:
         ("import inspect\ninspect.getsource(f)", "asks for source: getsource"),
         ("import linecache\nlinecache.getline(f, 1)", "asks for source: linecache"),
         ("import os\nos.listdir(os.path.dirname(__file__))", "finds files beside itself: listdir"),
+        ("exec(open(__file__).read())", "may run files beside itself: exec"),
         ("from runpy import run_path\nrun_path(x)", "runs files by path: run_path"),
         ("open(__file__ + name + '.py')", "names source files: .py"),
         ("open(__file__ + '/%s.py' % x)", "names source files: /%s.py"),
