@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import random
+import resource
 import subprocess
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -68,7 +69,7 @@ def compiled(
     interpreter: Interpreter, folder: Path, sources: Mapping[str, str], order: Sequence[str]
 ) -> dict[str, bytes]:
     folder.mkdir(parents=True)
-    units = [Unit(path, len(sources[path]), sources[path].encode) for path in order]
+    units = [Unit("part", path, len(sources[path]), sources[path].encode) for path in order]
     made = compile_all(units, OnHost(interpreter), magic_of(interpreter), folder, Task())
     return dict(zip(order, made, strict=True))
 
@@ -113,10 +114,36 @@ def test_a_source_that_ends_the_process_is_left_without(tmp_path: Path, monkeypa
     assert [path for path, content in made.items() if not content] == ["python/0.py", "python/3.py"]
 
 
+def test_a_source_that_takes_all_memory_is_left_without(tmp_path: Path) -> None:
+    """``finally`` in ``finally`` is compiled twice at each level: a kilobyte of source, more than 12 GiB."""
+    lines = ["def f():"]
+    for depth in range(1, 20):
+        lines += [" " * depth + "try:", " " * depth + " return 1", " " * depth + "finally:"]
+    sources = {"python/a.py": "a = 1", "python/bomb.py": "\n".join([*lines, " " * 20 + "a"]), "python/c.py": "c = 1"}
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    made = compiled(found((3, 11)), tmp_path / "work", sources, sorted(sources))
+    assert [path for path, content in made.items() if not content] == ["python/bomb.py"]
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss <= max(before, 2.1 * 1024**2)  # KiB
+
+
+def test_a_source_that_takes_for_ever_is_left_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lamina.bytecode import compilers
+
+    program = tmp_path / "program.py"
+    text = compilers._PROGRAM.read_text("utf-8")
+    program.write_text(text.replace("_SECONDS, _SECONDS_A_BYTE = 10.0, 2.0", "_SECONDS, _SECONDS_A_BYTE = 0.5, 0"))
+    assert program.read_text() != text
+    monkeypatch.setattr(compilers, "_PROGRAM", program)
+    slow = "# coding: punycode\n" + "a" * 1_000_000 + "-" + "b" * 1_000_000  # in one call of the codec, quadratic
+    sources = {"python/a.py": "a = 1", "python/slow.py": slow, "python/z.py": "z = 1"}
+    made = compiled(found((3, 11)), tmp_path / "work", sources, sorted(sources))
+    assert [path for path, content in made.items() if not content] == ["python/slow.py"]
+
+
 def test_bytecode_of_another_python_is_refused(tmp_path: Path) -> None:
     interpreter = found((3, 11))
     with pytest.raises(MissingToolError) as caught:
-        compile_all([Unit("python/a.py", 1, lambda: b"a")], OnHost(interpreter), b"ab\r\n", tmp_path, Task())
+        compile_all([Unit("part", "python/a.py", 1, lambda: b"a")], OnHost(interpreter), b"ab\r\n", tmp_path, Task())
     assert caught.value.message == (
         f"{interpreter.path}: writes bytecode of magic number {magic_of(interpreter).hex()}; the runtime's is 61620d0a"
     )

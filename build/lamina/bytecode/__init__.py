@@ -5,4 +5,4 @@ has it, named by a hash that nothing checks: timestamps would not survive a zip 
 """
 
 #: Counted up with every change of how bytecode is made or chosen; it is part of the names of both.
-FORMAT = 3
+FORMAT = 4

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import struct
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -20,13 +21,15 @@ from lamina.progress import Task
 _LENGTH = struct.Struct("<I")
 #: The header of PEP 552: magic number, flags, hash of the source.
 _HEADER_BYTES = 16
-#: So many sources may end their process before the rest of a share is left without bytecode.
+#: So many sources of one part may end their process before all of the part is left without bytecode. What it holds
+#: counts against no other part: each is remembered under its own name, whatever it was compiled with.
 _MOST_ENDED = 5
 
 
 class Unit(NamedTuple):
-    """One source: ``path`` is its layer path; ``content`` reads it."""
+    """One source: ``part`` is the name of what it is of, ``path`` its layer path; ``content`` reads it."""
 
+    part: str
     path: str
     size: int
     content: Callable[[], bytes]
@@ -42,13 +45,16 @@ def compile_all(units: Sequence[Unit], compiler: Compiler, magic: bytes, folder:
     """
     shares = _shared(units, compiler.processes)
     found: dict[int, bytes] = {}
+    ended: Counter[str] = Counter()
     with concurrent.futures.ThreadPoolExecutor(max_workers=len(shares) or 1) as pool:
         jobs = [
             pool.submit(_compile_share, [units[at] for at in share], compiler, folder / str(number))
             for number, share in enumerate(shares)
         ]
         for share, job in zip(shares, jobs, strict=True):
-            found.update(zip(share, job.result(), strict=True))
+            done, ends = job.result()
+            found.update((share[at], content) for at, content in done.items())
+            ended += ends
             task.advance(sum(units[at].size for at in share))
     wrong = next((content for content in found.values() if content and content[:4] != magic), None)
     if wrong is not None:
@@ -56,7 +62,8 @@ def compile_all(units: Sequence[Unit], compiler: Compiler, magic: bytes, folder:
             f"{compiler.name}: writes bytecode of magic number {wrong[:4].hex()}; the runtime's is {magic.hex()}",
             hint="Name a released CPython in LAMINA_PYTHON.",
         )
-    return [found[at] for at in range(len(units))]
+    # By the sum over all shares, so that the number of cores decides nothing.
+    return [b"" if ended[unit.part] >= _MOST_ENDED else found.get(at, b"") for at, unit in enumerate(units)]
 
 
 def _shared(units: Sequence[Unit], shares: int) -> list[list[int]]:
@@ -70,31 +77,35 @@ def _shared(units: Sequence[Unit], shares: int) -> list[list[int]]:
     return dealt
 
 
-def _compile_share(units: Sequence[Unit], compiler: Compiler, beside: Path) -> list[bytes]:
-    """One process after another until each source was compiled, or given up."""
-    done: list[bytes] = []
-    ended = 0
-    while len(done) < len(units) and ended < _MOST_ENDED:
-        rest = units[len(done) :]
+def _compile_share(units: Sequence[Unit], compiler: Compiler, beside: Path) -> tuple[dict[int, bytes], Counter[str]]:
+    """One process after another until each source was compiled, or given up; and how many of each part ended one."""
+    found: dict[int, bytes] = {}
+    ended: Counter[str] = Counter()
+    waiting = [*range(len(units))]
+    while waiting:
         sources, results = beside.with_suffix(".sources"), beside.with_suffix(".compiled")
         with sources.open("wb") as out:
-            for unit in rest:
-                path, content = f"/opt/{unit.path}".encode(), unit.content()
+            for at in waiting:
+                path, content = f"/opt/{units[at].path}".encode(), units[at].content()
                 for piece in (path, content):
                     out.write(_LENGTH.pack(len(piece)))
                     out.write(piece)
         results.write_bytes(b"")
         whole = compiler.run(sources, results)
-        done += _read(results, len(rest))
-        if len(done) < len(units):
-            ended += 1
+        done = [*_read(results, len(waiting))]
+        found.update(zip(waiting, done, strict=False))
+        waiting = waiting[len(done) :]
+        if waiting:
             if whole:
                 raise MissingToolError(
                     f"{compiler.name}: ends without compiling all that it is given",
                     hint="Name another CPython in LAMINA_PYTHON.",
                 )
-            done.append(b"")  # the one that ended the process
-    return done + [b""] * (len(units) - len(done))
+            part = units[waiting.pop(0)].part  # of the one that ended the process
+            ended[part] += 1
+            if ended[part] >= _MOST_ENDED:
+                waiting = [at for at in waiting if units[at].part != part]
+    return found, ended
 
 
 def _read(results: Path, most: int) -> Iterator[bytes]:

@@ -135,7 +135,7 @@ def _compile(
     for one in missing.values():
         counts.append(len(one.sources))
         path = data_path(store, one.part)
-        units += [Unit(entry.path, entry.size, partial(read_entry, path, entry)) for entry in one.sources]
+        units += [Unit(one.part, entry.path, entry.size, partial(read_entry, path, entry)) for entry in one.sources]
     with store.workplace() as folder, progress.task("compiling", sum(unit.size for unit in units)) as task:
         results = compile_all(units, compiler, magic, folder, task)
     made = {}

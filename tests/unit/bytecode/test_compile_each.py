@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lamina.bytecode.inside import compile_each
 from lamina.bytecode.inside.compile_each import compiled, main
 
 SOURCE = b"def f(self, key='data'):\n    return {'a', 'b'} & {key}, 1.5, (1, 2)\n"
@@ -38,6 +39,15 @@ def test_bytes_do_not_depend_on_what_else_the_process_holds() -> None:
 )
 def test_what_does_not_compile_has_no_bytecode(source: bytes) -> None:
     assert compiled("/opt/python/x.py", source) == b""
+
+
+def test_bytecode_that_would_fill_its_reader_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = compiled("/opt/python/x.py", SOURCE)
+    content = len(made) - 16
+    monkeypatch.setattr(compile_each, "MOST_BYTES", content)
+    assert compiled("/opt/python/x.py", SOURCE) == made
+    monkeypatch.setattr(compile_each, "MOST_BYTES", content - 1)
+    assert compiled("/opt/python/x.py", SOURCE) == b""
 
 
 def test_one_file_of_sources_becomes_one_of_results_in_their_order(tmp_path: Path) -> None:
