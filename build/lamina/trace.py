@@ -28,7 +28,7 @@ _NAME = r"(?!\.\.?(?:/|\Z))[^/\\\x00-\x1f\x7f]+"
 _PATH = re.compile(f"{_NAME}(?:/{_NAME})*")
 
 #: Bytecode as PEP 3147 names it, and the source that it is of.
-_CACHED = re.compile(r"(?P<folder>(?:.*/)?)__pycache__/(?P<name>[^/.]+)\.[^/]+\.pyc")
+_CACHED = re.compile(r"(?P<folder>(?:.*/)?)__pycache__/(?P<name>[^/]+?)\.[^/.]+-[0-9]+(?:\.opt-[^/.]+)?\.pyc")
 
 _Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 

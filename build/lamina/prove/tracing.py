@@ -133,12 +133,16 @@ def sort(opened: Iterable[str], lock: str) -> Traced:
 
 
 def _whole(recipe: Recipe) -> Recipe:
-    """The recipe of the layer that is traced: nothing is untraced in it, and sources stand where they are."""
+    """The recipe of the layer that is traced: nothing is untraced in it, sources stand where they are, and no links.
+
+    Where a file is opened by way of a link, the kernel tells of the file alone: the link's path would be untraced.
+    """
     bytecode = recipe.bytecode
     if bytecode.mode == "sourceless":
         bytecode = msgspec.structs.replace(bytecode, mode="fit")
     prune = msgspec.structs.replace(recipe.prune, untraced=())
-    return msgspec.structs.replace(recipe, prune=prune, bytecode=bytecode)
+    emit = msgspec.structs.replace(recipe.emit, dedupe=False)
+    return msgspec.structs.replace(recipe, prune=prune, bytecode=bytecode, emit=emit)
 
 
 @contextlib.contextmanager

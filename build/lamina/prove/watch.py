@@ -45,7 +45,8 @@ class Watch:
             MissingToolError: there are more folders than this user may watch.
         """
         libc = _libc()
-        for folder, _, _ in os.walk(self._root):
+        # All are found first: to look into a folder that is watched puts an event into a queue that nobody reads yet.
+        for folder in [folder for folder, _, _ in os.walk(self._root)]:
             inside = os.path.relpath(folder, self._root)
             mask = _OPEN | _ONLYDIR | _DONT_FOLLOW
             number = libc.inotify_add_watch(self._kernel, os.fsencode(folder), ctypes.c_uint32(mask))

@@ -11,8 +11,9 @@ import pytest
 
 from lamina.errors import MissingToolError
 from lamina.prove.model import Job, Sandbox, Where
-from lamina.prove.tracing import _check_seen, _Settled, sort
+from lamina.prove.tracing import _check_seen, _Settled, _whole, sort
 from lamina.prove.watch import watching
+from lamina.recipe.reading import parse
 from lamina.trace import Traced
 
 
@@ -42,6 +43,33 @@ def test_bytecode_stands_for_its_source_and_comes_once() -> None:
         ("python/old.egg-info/PKG-INFO", "python/zeta-1.dist-info/METADATA"),
         ("bin/tool", "python/bare.pyc", "python/zeta/table.json"),
     )
+
+
+def test_bytecode_of_a_source_with_dots_in_its_name_stands_for_that() -> None:
+    """It is run by its path, as plug-ins are; ``importlib.util.cache_from_source`` names it so."""
+    opened = ["python/zeta/__pycache__/a.b.cpython-311.pyc", "python/zeta/__pycache__/v1.2.cpython-311.opt-2.pyc"]
+    assert sort(opened, "a" * 64).modules == ("python/zeta/a.b.py", "python/zeta/v1.2.py")
+
+
+def test_the_layer_that_is_traced_has_no_links() -> None:
+    """The kernel tells of the file that a link leads to; the link, by whose path it is asked for, would be dropped."""
+    recipe = parse(
+        """name = "api"
+requirements = ["demo"]
+[[target]]
+python = "cp311"
+platform = "manylinux2014_x86_64"
+[bytecode]
+mode = "sourceless"
+[prune]
+untraced = ["demo/**"]
+[emit]
+dedupe = true
+""",
+        "recipes/api.toml",
+    )
+    whole = _whole(recipe)
+    assert (whole.emit.dedupe, whole.prune.untraced, whole.bytecode.mode) == (False, (), "fit")
 
 
 class Elsewhere:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,19 @@ def test_what_code_in_c_opens_and_under_another_name_is_told_by_the_name_used(tr
             assert opened
             libc.fclose(ctypes.c_void_p(opened))
         assert watch.opened() == ["deep/hard.txt", "deep/c.txt"]
+
+
+@linux
+def test_finding_the_folders_fills_no_queue(tree: Path) -> None:
+    """A layer of more folders than the queue holds events (16,384) could not be traced otherwise."""
+    watch = watches.Watch(tree)
+    watch._thread = threading.Thread(target=lambda: None)  # what would read the queue
+    try:
+        watch.start()
+        ready, _, _ = select.select([watch._kernel], [], [], 0)
+        assert ready == []
+    finally:
+        watch.close()
 
 
 @linux
