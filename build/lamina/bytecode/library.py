@@ -26,6 +26,10 @@ _ROOT = "python/"
 #: A larger source is generated data; reading its bytecode would take longer than it saves.
 _MOST_SOURCE_BYTES = 16 * 1024**2
 
+#: Bytes of a name and of a path that every Linux unpacks (:mod:`lamina.archive`). Bytecode has a longer name than its
+#: source, which works without.
+_LONGEST_NAME, _LONGEST_PATH = 255, 1024
+
 #: What pruning's rules say of sources; a change of these is one of :data:`lamina.bytecode.FORMAT`.
 _PROPOSING = ("tests", "docs", "examples", "benchmarks")
 
@@ -48,7 +52,7 @@ def wanted(part: str, about: Index, shipping: Sequence[Entry]) -> Iterator[Wante
 
     What rules would drop takes two thirds of the time to compile scikit-learn's wheels, and a few files of it ship.
     """
-    sources = [entry for entry in about.entries if _is_source(entry)]
+    sources = [entry for entry in about.entries if _is_source(entry.path, entry.size)]
     inside = [entry.path.removeprefix(_ROOT) for entry in sources]
     proposed = {_ROOT + path for path in propose(inside, _PROPOSING, about.name)}
     ships = {entry.path for entry in shipping}
@@ -60,8 +64,12 @@ def wanted(part: str, about: Index, shipping: Sequence[Entry]) -> Iterator[Wante
         yield Wanted(part, others, some=True)
 
 
-def _is_source(entry: Entry) -> bool:
-    return entry.path.startswith(_ROOT) and entry.path.endswith(".py") and entry.size <= _MOST_SOURCE_BYTES
+def _is_source(path: str, size: int) -> bool:
+    """Whether a file is compiled; the names of its bytecode are as long for all versions that have two digits."""
+    if not (path.startswith(_ROOT) and path.endswith(".py") and size <= _MOST_SOURCE_BYTES):
+        return False
+    made = bytecode_path(path, (3, 10), in_place=False).encode()
+    return len(made.rpartition(b"/")[2]) <= _LONGEST_NAME and len(made) <= _LONGEST_PATH
 
 
 def ensure(
@@ -104,22 +112,21 @@ def ensure_in_place(
             }
             with store.exclusive(key):
                 with store.create(data_path(store, key)) as unfinished, unfinished.open("wb") as out:
-                    made = _moved(beside, paths, source, out)
+                    made = _moved(key, beside, paths, source, out)
                 store.save(store.path("parts", key, ".index"), msgspec.msgpack.encode(made))
         found.append(made)
     return found
 
 
-def _moved(beside: Compiled, paths: Mapping[str, str], source: bytes, out: IO[bytes]) -> Compiled:
+def _moved(key: str, beside: Compiled, paths: Mapping[str, str], source: bytes, out: IO[bytes]) -> Compiled:
     """The entries under other paths, in the order of those; their compressed bytes are copied."""
     data = Writer(out)
     entries = []
     for entry in sorted(beside.entries, key=lambda entry: paths[entry.path].encode()):
         end = entry.offset + entry.length
         entries.append(data.add_as(entry, paths[entry.path], entry.method, source[end - entry.compressed : end]))
-    return msgspec.structs.replace(
-        beside, data_sha256=data.digest.hexdigest(), data_bytes=data.end, entries=tuple(entries)
-    )
+    about = {"data_sha256": data.digest.hexdigest(), "data_bytes": data.end, "entries": tuple(entries)}
+    return msgspec.structs.replace(beside, key=key, **about)
 
 
 def _compile(
@@ -146,12 +153,14 @@ def _compile(
         at += count
         with store.exclusive(key):
             with store.create(data_path(store, key)) as beside, beside.open("wb") as out:
-                made[key] = _write(done, python, compiler.version, out)
+                made[key] = _write(key, done, python, compiler.version, out)
             store.save(store.path("parts", key, ".index"), msgspec.msgpack.encode(made[key]))
     return made
 
 
-def _write(done: dict[str, bytes], python: tuple[int, int], version: tuple[int, ...], out: IO[bytes]) -> Compiled:
+def _write(
+    key: str, done: dict[str, bytes], python: tuple[int, int], version: tuple[int, ...], out: IO[bytes]
+) -> Compiled:
     """The data of a compiled part, entries in the order of their paths, and its index."""
     data = Writer(out)
     paths = {bytecode_path(source, python, in_place=False): content for source, content in done.items() if content}
@@ -163,4 +172,5 @@ def _write(done: dict[str, bytes], python: tuple[int, int], version: tuple[int, 
         data_bytes=data.end,
         entries=entries,
         failed=tuple(source for source, content in done.items() if not content),
+        key=key,
     )

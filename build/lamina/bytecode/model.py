@@ -18,6 +18,7 @@ class Compiled(msgspec.Struct, frozen=True, array_like=True):
 
     ``failed`` are the layer paths of sources that do not compile: templates, code for Python 2. ``compiler`` is the
     version of the CPython that made it. ``data_bytes`` is the size of the data.
+    ``key`` is its name in the store: what stands under another one, put there by mistake, is not taken for it.
     """
 
     compiler: str
@@ -25,6 +26,7 @@ class Compiled(msgspec.Struct, frozen=True, array_like=True):
     data_bytes: int
     entries: tuple[Entry, ...]
     failed: tuple[str, ...]
+    key: str = ""
 
 
 class Pick(msgspec.Struct, frozen=True, array_like=True):

@@ -19,7 +19,11 @@ from lamina.store import Store
 
 
 class Derived(Protocol):
-    """The index of what was made of a part, which tells the digest of its data."""
+    """The index of what was made of a part, which tells its own name and the digest of its data."""
+
+    @property
+    def key(self) -> str:
+        """Its name in the store."""
 
     @property
     def data_sha256(self) -> str:
@@ -32,7 +36,7 @@ D = TypeVar("D", bound=Derived)
 FORMAT = 8
 
 #: Counted up with every change of how entries are compressed again; see :mod:`lamina.part.small`.
-SMALL_FORMAT = 1
+SMALL_FORMAT = 2
 
 #: The files of a part; the index is written last and completes it.
 SUFFIXES = (".data", ".facts", ".index")
@@ -81,13 +85,18 @@ def load_facts(store: Store, key: str) -> Facts | None:
 
 
 def load_derived(store: Store, key: str, kind: type[D]) -> D | None:
-    """The index of what was made of a part; ``None`` where it is missing or its data is damaged. Reads all of it."""
+    """The index of what was made of a part, or ``None`` where it is missing, of another name, or its data is damaged.
+
+    Reads all of the data.
+    """
     content = store.load(store.path("parts", key, ".index"))
     try:
         found = None if content is None else msgspec.msgpack.decode(content, type=kind)
     except msgspec.MsgspecError:
         return None
-    return found if found is not None and _sha256(data_path(store, key)) == found.data_sha256 else None
+    if found is None or found.key != key:
+        return None
+    return found if _sha256(data_path(store, key)) == found.data_sha256 else None
 
 
 def is_sound(store: Store, key: str) -> bool:

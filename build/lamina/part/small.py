@@ -35,10 +35,11 @@ _MOST_IN_WORK = 256 * 1024**2
 
 
 class Small(msgspec.Struct, frozen=True, array_like=True):
-    """Where each entry lies in the data that was compressed again, and that data's digest."""
+    """Where each entry lies in the data that was compressed again, that data's digest, and its name in the store."""
 
     data_sha256: str
     entries: tuple[Entry, ...]
+    key: str = ""
 
 
 class Wanted(NamedTuple):
@@ -79,7 +80,7 @@ def _make(store: Store, one: Wanted, task: Task) -> Small:
             return made
         try:
             with store.create(data_path(store, one.key)) as beside, beside.open("wb") as out:
-                made = _write(data_path(store, one.source), one.entries, out, task)
+                made = _write(one, data_path(store, one.source), out, task)
         except (FileNotFoundError, ValueError) as error:
             raise IntegrityError(
                 f"{store.root}: a part vanishes while it is read", hint="Run the build again."
@@ -88,13 +89,13 @@ def _make(store: Store, one: Wanted, task: Task) -> Small:
     return made
 
 
-def _write(path: Path, entries: Sequence[Entry], out: IO[bytes], task: Task) -> Small:
+def _write(one: Wanted, path: Path, out: IO[bytes], task: Task) -> Small:
     data = Writer(out)
     moved = []
-    for entry, method, packed in _compressed(path, entries):
+    for entry, method, packed in _compressed(path, one.entries):
         moved.append(data.add_as(entry, entry.path, method, packed))
         task.advance(entry.size)
-    return Small(data.digest.hexdigest(), tuple(moved))
+    return Small(data.digest.hexdigest(), tuple(moved), one.key)
 
 
 def _compressed(path: Path, entries: Sequence[Entry]) -> Iterator[tuple[Entry, int, bytes]]:

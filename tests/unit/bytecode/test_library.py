@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from lamina.bytecode.library import wanted
+import hashlib
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from lamina.bytecode.library import load, wanted
+from lamina.bytecode.model import Compiled
+from lamina.part.library import data_path
 from lamina.part.model import PLAIN, Entry, Index
+from lamina.store import Store
 
 PYTHON = (3, 11)
 PATHS = (
@@ -38,6 +47,29 @@ def test_what_a_rule_would_drop_is_compiled_where_it_ships() -> None:
     assert compiled("python/demo/main.py", PATHS[4]) == [["__init__.py", "main.py"], ["tests/__init__.py"]]
     assert compiled(*PATHS) == [["__init__.py", "main.py"], ["tests/__init__.py", "tests/test_main.py"]]
     assert compiled("python/demo/data.txt", "python/demo/huge.py") == []
+
+
+@pytest.mark.parametrize("folder", ["demo/", "long/" * 196])
+def test_what_would_have_a_longer_name_than_linux_unpacks_is_not_compiled(folder: str) -> None:
+    """Bytecode of such a name would make a layer that Lambda cannot unpack; the longest that fits is compiled."""
+    room = min(255 - len(".cpython-311.pyc"), 1024 - len(f"python/{folder}__pycache__/.cpython-311.pyc"))
+    paths = [f"python/{folder}{'n' * length}.py" for length in (room, room + 1)]
+    entries = tuple(Entry(path, 0, 1, 0, 0, 1, 1, PLAIN, path.encode()) for path in paths)
+    about = Index("demo", "1", "demo.whl", "", 0, "python/demo-1.dist-info", "", 0, entries)
+    [one] = wanted("part", about, about.entries)
+    assert [entry.path for entry in one.sources] == paths[:1]
+
+
+def test_what_stands_under_the_name_of_another_is_not_taken(tmp_path: Path) -> None:
+    """As where files of a store were swapped, or copied from another: each is whole, and not what it should be."""
+    store = Store(tmp_path)
+    data = b"bytes"
+    made = Compiled("3.11.7", hashlib.sha256(data).hexdigest(), len(data), (), (), "ab" * 32)
+    for key in ("ab" * 32, "cd" * 32):
+        store.save(store.path("parts", key, ".index"), msgspec.msgpack.encode(made))
+        data_path(store, key).write_bytes(data)
+    assert load(store, "ab" * 32) == made
+    assert load(store, "cd" * 32) is None
 
 
 def test_names_tell_apart_what_was_compiled() -> None:

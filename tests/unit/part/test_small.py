@@ -105,6 +105,19 @@ def test_it_is_made_once_and_made_again_where_it_is_damaged(
     assert ensure(store, [wanted], SILENT) == first
 
 
+def test_what_stands_under_the_name_of_another_form_is_made_again(part: Any, tmp_path: Path) -> None:  # noqa: ANN401
+    store = Store(tmp_path)
+    whole = put(store, part)._replace(key=small_key(KEY, trim=False), entries=part.index.entries[:1])
+    [first] = ensure(store, [whole], SILENT)
+    trimmed = put(store, part)
+    for suffix in (".data", ".index"):
+        swapped = store.path("parts", trimmed.key, suffix)
+        swapped.parent.mkdir(parents=True, exist_ok=True)
+        swapped.write_bytes(store.path("parts", whole.key, suffix).read_bytes())
+    [found] = ensure(store, [trimmed], SILENT)
+    assert (len(first), len(found)) == (1, len(part.index.entries))
+
+
 @pytest.mark.parametrize("cores", [1, 7])
 def test_cores_and_room_change_no_byte(
     cores: int,
