@@ -26,6 +26,10 @@ _ROOT = "python/"
 #: A larger source is generated data; reading its bytecode would take longer than it saves.
 _MOST_SOURCE_BYTES = 16 * 1024**2
 
+#: More sources than a layer can hold, in bytes, are no package: a wheel of one MB can unpack to GBs of them, all of
+#: whose bytecode would be in memory at once. The most of a wheel seen are 74 MB, of kubernetes 37; torch 2.13 has 47.
+_MOST_PART_BYTES = 256 * 1024**2
+
 #: Bytes of a name and of a path that every Linux unpacks (:mod:`lamina.archive`). Bytecode has a longer name than its
 #: source, which works without.
 _LONGEST_NAME, _LONGEST_PATH = 255, 1024
@@ -57,11 +61,15 @@ def wanted(part: str, about: Index, shipping: Sequence[Entry]) -> Iterator[Wante
     proposed = {_ROOT + path for path in propose(inside, _PROPOSING, about.name)}
     ships = {entry.path for entry in shipping}
     usual = tuple(entry for entry in sources if entry.path not in proposed)
-    if any(entry.path in ships for entry in usual):
+    if _total(usual) <= _MOST_PART_BYTES and any(entry.path in ships for entry in usual):
         yield Wanted(part, usual)
     others = tuple(entry for entry in sources if entry.path in proposed & ships)
-    if others:
+    if others and _total(others) <= _MOST_PART_BYTES:
         yield Wanted(part, others, some=True)
+
+
+def _total(entries: Sequence[Entry]) -> int:
+    return sum(entry.size for entry in entries)
 
 
 def _is_source(path: str, size: int) -> bool:

@@ -60,6 +60,15 @@ def test_what_would_have_a_longer_name_than_linux_unpacks_is_not_compiled(folder
     assert [entry.path for entry in one.sources] == paths[:1]
 
 
+@pytest.mark.parametrize(("count", "compiled"), [(16, [16]), (17, [])])
+def test_more_sources_than_a_layer_can_hold_are_not_compiled(count: int, compiled: list[int]) -> None:
+    entries = tuple(
+        Entry(f"python/demo/m{number}.py", 0, 1, 0, 0, 1, 16 * 1024**2, PLAIN, b"") for number in range(count)
+    )
+    about = Index("demo", "1", "demo.whl", "", 0, "python/demo-1.dist-info", "", 0, entries)
+    assert [len(one.sources) for one in wanted("part", about, entries)] == compiled
+
+
 def test_what_stands_under_the_name_of_another_is_not_taken(tmp_path: Path) -> None:
     """As where files of a store were swapped, or copied from another: each is whole, and not what it should be."""
     store = Store(tmp_path)
