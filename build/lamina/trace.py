@@ -91,7 +91,8 @@ def _parsed(content: bytes, shown: str) -> Trace:
     for target, traced in trace.targets.items():
         wrong = _mistake(traced)
         if wrong:
-            raise _wrong(f"{shown}: targets.{target}.{wrong}")
+            named = target if target.isprintable() else json.dumps(target)
+            raise _wrong(f"{shown}: targets.{named[:200]}.{wrong}")
     return trace
 
 

@@ -148,3 +148,13 @@ def test_only_what_is_dropped_by_a_trace_needs_one_of_this_lock(tmp_path: Path) 
         f"{path}: for cp311-manylinux2014_x86_64 it was made with another lock, so prune.untraced cannot use it",
         hint,
     )
+
+
+def test_a_target_with_a_name_for_terminals_is_told_of_as_text(tmp_path: Path) -> None:
+    path = tmp_path / "trace.json"
+    path.write_text(json.dumps({"targets": {"\x1b[31m\nx": {"lock": "0" * 64, "files": ["../x"]}}}))
+    with pytest.raises(RecipeError) as caught:
+        read(path, "layers/api/trace.json")
+    assert caught.value.message == (
+        r'layers/api/trace.json: targets."\u001b[31m\nx".files[0]: "../x" is no path in a layer'
+    )
