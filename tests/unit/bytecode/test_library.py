@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lamina.bytecode.library import load, wanted
+from lamina.bytecode.library import wanted
 from lamina.bytecode.model import Compiled
-from lamina.part.library import data_path
+from lamina.part.library import data_path, load_derived
 from lamina.part.model import PLAIN, Entry, Index
 from lamina.store import Store
 
@@ -77,8 +77,8 @@ def test_what_stands_under_the_name_of_another_is_not_taken(tmp_path: Path) -> N
     for key in ("ab" * 32, "cd" * 32):
         store.save(store.path("parts", key, ".index"), msgspec.msgpack.encode(made))
         data_path(store, key).write_bytes(data)
-    assert load(store, "ab" * 32) == made
-    assert load(store, "cd" * 32) is None
+    assert load_derived(store, "ab" * 32, Compiled) == made
+    assert load_derived(store, "cd" * 32, Compiled) is None
 
 
 def test_names_tell_apart_what_was_compiled() -> None:
