@@ -113,7 +113,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 job = made_ready(name, Path(folder))
                 run(job.build)
-                cold_starts(job.order, job.wheels, job.store, Path(folder), arguments.runs)
+                cold_starts(job.order, job.store, Path(folder), arguments.runs)
 
 
 class Ready(NamedTuple):

@@ -1,4 +1,4 @@
-"""Measure cold starts of a recipe's layer against the layer that people make by hand of the same wheels.
+"""Measure cold starts of a recipe's layer against the layer that people make by hand of the same lock.
 
 That one is ``uv pip install --target`` and the usual ``rm -rf`` of tests, docs, examples, ``*.dist-info`` and
 ``__pycache__``; where the recipe's proofs fail with it, it keeps the least of those with which they pass. Both stand
@@ -23,14 +23,15 @@ import statistics
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from lamina.fetch import fetch
 from lamina.index import from_environment
 from lamina.interpreters import find
-from lamina.lock import LockedWheel
+from lamina.progress import SILENT
 from lamina.project import Order
 from lamina.prove.invocation import CREDENTIALS, Setting
 from lamina.prove.invoke import Function
@@ -129,10 +130,10 @@ class Trials(NamedTuple):
     tops: Sequence[str]
 
 
-def cold_starts(order: Order, wheels: Sequence[LockedWheel], store: Store, scratch: Path, rounds: int) -> None:
+def cold_starts(order: Order, store: Store, scratch: Path, rounds: int) -> None:
     """Measure and print; the zips of the order stand in its output folder.
 
-    ``wheels`` are those that ship, and stand in the store. ``scratch`` is a folder for what is unpacked.
+    ``scratch`` is a folder for what is unpacked.
     """
     target, recipe = order.target, order.recipe
     runtime, interpreter = target.runtime, find(target, os.environ).path
@@ -158,7 +159,9 @@ def cold_starts(order: Order, wheels: Sequence[LockedWheel], store: Store, scrat
         ours = opened("lamina", shipped)
         if failed := broken(ours, trials):
             sys.exit(f"{order.name}: {failed}")
-        kept, usual = by_hand(order, wheels, store, scratch, partial(opened, "usual"), trials)
+        indexes = from_environment(os.environ)
+        wheels = fetch(order.lock.wheels, store=store, indexes=indexes, offline=False, progress=SILENT)
+        kept, usual = by_hand(order, wheels, scratch, partial(opened, "usual"), trials)
         layers = (ours, usual)
         nothing = opened("runtime", bare(scratch / "bare", trials), stage._replace(task=scratch / "bare"))
         figures: dict[tuple[str, str], list[Cold]] = {}
@@ -181,18 +184,20 @@ def cold_starts(order: Order, wheels: Sequence[LockedWheel], store: Store, scrat
 
 def by_hand(
     order: Order,
-    wheels: Sequence[LockedWheel],
-    store: Store,
+    wheels: Mapping[str, Path],
     scratch: Path,
     opened: partial[Layer],
     trials: Trials,
 ) -> tuple[Sequence[str], Layer]:
-    """The layer that people make, with the fewest things kept with which the proofs pass, and what those are."""
+    """The layer that people make, with the fewest things kept with which the proofs pass, and what those are.
+
+    ``wheels`` are the lock's, all of them, by their digests: what a recipe omits, nobody leaves out by hand.
+    """
     folder = scratch / "wheels"
     folder.mkdir()
-    files = [folder / wheel.filename for wheel in wheels]
-    for wheel, file in zip(wheels, files, strict=True):
-        file.symlink_to(store.path("wheels", wheel.sha256, ".whl"))
+    files = [folder / wheel.filename for wheel in order.lock.wheels]
+    for wheel, file in zip(order.lock.wheels, files, strict=True):
+        file.symlink_to(wheels[wheel.sha256])
     opt = scratch / "usual"
     uv = Path(sysconfig.get_path("scripts"), "uv")
     install: list[str | Path] = [
