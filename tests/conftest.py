@@ -235,15 +235,25 @@ class Layers:
         self._built: dict[str, Path | str] = {}
 
     def open(
-        self, name: str, requirements: Sequence[str], *, head: str = "", extra: str = "", python: str = "cp311"
+        self,
+        name: str,
+        requirements: Sequence[str],
+        *,
+        head: str = "",
+        extra: str = "",
+        python: str = "cp311",
+        overlay: Path | None = None,
     ) -> Path:
         """The ``python`` folder of an unpacked layer for ``python`` on x86_64.
 
-        ``head`` and ``extra`` are TOML for the recipe, before its first table and behind the last.
+        ``head`` and ``extra`` are TOML for the recipe, before its first table and behind the last; ``overlay`` is a
+        folder whose files it takes besides.
 
         A layer that could not be made fails every test that asks for it, with the same message.
         """
         if name not in self._built:
+            if overlay is not None:
+                shutil.copytree(overlay, self._root / name / "layers" / name / "overlay")
             try:
                 self._built[name] = self._make(name, requirements, head, extra, python)
             except (AssertionError, subprocess.SubprocessError) as error:

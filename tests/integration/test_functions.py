@@ -258,7 +258,8 @@ def test_chroma_answers_from_a_snapshot_and_refuses_a_larger_one(
 ) -> None:
     recipe = (RECIPES / "chroma.toml").read_text(encoding="utf-8")
     omitted = recipe[recipe.index("omit = [") : recipe.index("[[target]]")]
-    layer = layers.open("functions-chroma", ["chromadb==1.5.9"], head=omitted, python="cp312")
+    overlay = LAYERS / "chroma/overlay"
+    layer = layers.open("functions-chroma", ["chromadb==1.5.9"], head=omitted, python="cp312", overlay=overlay)
     s3.create_bucket(Bucket="snapshots", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     s3.upload_file(str(LAYERS / "chroma/events/snapshot.zip"), "snapshots", "handbook.zip")
     settings = {
