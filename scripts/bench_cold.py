@@ -5,7 +5,8 @@ That one is ``uv pip install --target`` and the usual ``rm -rf`` of tests, docs,
 read-only at ``/opt`` in lamina's sandbox, take turns, and were read before, so that no disk is measured. What the
 runtime itself has (the AWS SDK, the runtime client) has its bytecode on both sides: it is not the layer's.
 
-Imports: those that the recipe states, in one new process, from before the first to after the last. First invocation:
+Imports: those that the recipe states, in one new process with the environment of the function, from before the first to
+after the last. First invocation:
 a new process of AWS's runtime client, up to the answer to the recipe's first event. CPU seconds are user and system.
 Both sides spend some of that on the runtime client and on the AWS SDK's client for S3, which no layer can change: a
 function that does nothing else, without a layer, is measured as well, and taken away from both in the last row.
@@ -81,9 +82,9 @@ main(sys.argv)
 """
 #: A function with nothing but what all of them take of the runtime.
 _BARE = """
-import boto3
+import botocore.session
 def lambda_handler(event, context):
-    boto3.client("s3")
+    botocore.session.get_session().create_client("s3")
 """
 #: Tells at the end, and whenever work is asked for, which modules of the layer ran and which had to be compiled.
 _WATCH = """
@@ -167,12 +168,12 @@ def cold_starts(order: Order, store: Store, scratch: Path, rounds: int) -> None:
         figures: dict[tuple[str, str], list[Cold]] = {}
         for _ in range(rounds):
             for layer in layers:
-                figures.setdefault(("imports", layer.name), []).append(imports(layer, recipe.proof.imports))
+                figures.setdefault(("imports", layer.name), []).append(imports(layer, trials))
                 figures.setdefault(("first invocation", layer.name), []).append(first(layer, trials)[0])
             figures.setdefault(("runtime", nothing.name), []).append(first(nothing, trials)[0])
         if usual_grew(scratch / "usual"):
             sys.exit("cold starts: the layer made by hand was written to; its figures tell nothing")
-        report(f"{recipe.name} for {target.name}: cold starts; medians of {rounds}, in turn", figures)
+        report(f"{recipe.name} for {target.name}: cold starts; medians of {rounds} turns", figures)
         quota = quotas().unzipped
         print(f"bytes: lamina {ours.size:,}, usual {usual.size:,}; of {quota:,} for layers and function together")
         print(f"usual: uv pip install, rm -rf {' '.join(one for one in USUAL if one not in kept)} __pycache__")
@@ -261,9 +262,15 @@ def size_of(opt: Path) -> int:
     return sum(path.lstat().st_size for path in opt.rglob("*") if path.is_file())
 
 
-def imports(layer: Layer, names: Sequence[str]) -> Cold:
-    """Import these in a new process."""
-    outcome = layer.sandbox.start(Job(("-c", _IMPORTS, *names), seconds=_SECONDS)).wait()
+def importing(trials: Trials) -> Job:
+    """Import what the recipe states, with what the function has in its environment."""
+    command = ("-c", _IMPORTS, *trials.order.recipe.proof.imports)
+    return Job(command, trials.setting.environment, seconds=_SECONDS)
+
+
+def imports(layer: Layer, trials: Trials) -> Cold:
+    """Import what the recipe states in a new process."""
+    outcome = layer.sandbox.start(importing(trials)).wait()
     if outcome is None or outcome.code != 0:
         sys.exit(f"{layer.name}: {outcome and outcome.stderr.decode(errors='replace')}")
     return Cold(*json.loads(outcome.stdout))
@@ -285,8 +292,7 @@ def first(layer: Layer, trials: Trials) -> tuple[Cold, str]:
 
 def broken(layer: Layer, trials: Trials) -> str:
     """The first proof of the recipe that fails with this layer; empty where all pass."""
-    names = trials.order.recipe.proof.imports
-    for what, job in (("imports", Job(("-c", _IMPORTS, *names), seconds=_SECONDS)), *scripts(trials)):
+    for what, job in (("imports", importing(trials)), *scripts(trials)):
         outcome = layer.sandbox.start(job).wait()
         if outcome is None or outcome.code != 0:
             told = (outcome.stderr if outcome else b"").decode(errors="replace").strip().splitlines()
@@ -334,20 +340,26 @@ def counted(what: str, told: str) -> str:
 
 
 def report(title: str, figures: dict[tuple[str, str], list[Cold]]) -> None:
-    """Print the medians of both layers, and their ratio."""
+    """Print the medians of both layers, and of the ratios of each turn: the machine's speed drifts between turns."""
     print(f"\n{title}")
     print(f"{'':<20}{'lamina':>18}{'usual':>20}{'lamina / usual':>20}")
     print(f"{'':<20}" + f"{'CPU s':>10}{'wall s':>10}" * 2 + f"{'CPU':>10}{'wall':>10}")
-    medians = {
-        key: Cold(*(statistics.median(column) for column in zip(*taken, strict=True))) for key, taken in figures.items()
-    }
-    runtime = medians["runtime", "runtime"]
-    for what, less in (("imports", Cold(0, 0)), ("first invocation", Cold(0, 0)), ("first invocation", runtime)):
-        ours, usual = (
-            Cold(medians[what, name].cpu - less.cpu, medians[what, name].wall - less.wall)
-            for name in ("lamina", "usual")
-        )
-        numbers = [*ours, *usual, ours.cpu / usual.cpu, ours.wall / usual.wall]
+    runtime = figures["runtime", "runtime"]
+    nothing = [Cold(0, 0)] * len(runtime)
+    for what, less in (("imports", nothing), ("first invocation", nothing), ("first invocation", runtime)):
+        ours, usual = ([*map(without, figures[what, name], less)] for name in ("lamina", "usual"))
+        ratios = [Cold(one.cpu / other.cpu, one.wall / other.wall) for one, other in zip(ours, usual, strict=True)]
         row = "  above the runtime" if less is runtime else what
-        print(f"{row:<20}" + "".join(f"{one:>10.3f}" for one in numbers))
-    print(f"runtime alone, with a client for S3: {runtime.cpu:.3f} s CPU, {runtime.wall:.3f} s wall")
+        print(f"{row:<20}" + "".join(f"{one:>10.3f}" for one in (*medians(ours), *medians(usual), *medians(ratios))))
+    cpu, wall = medians(runtime)
+    print(f"runtime alone, with a client for S3: {cpu:.3f} s CPU, {wall:.3f} s wall")
+
+
+def without(whole: Cold, part: Cold) -> Cold:
+    """What is left."""
+    return Cold(whole.cpu - part.cpu, whole.wall - part.wall)
+
+
+def medians(taken: Sequence[Cold]) -> Cold:
+    """The median of each figure."""
+    return Cold(*(statistics.median(column) for column in zip(*taken, strict=True)))

@@ -7,13 +7,17 @@ embeddings to ask for: no model is loaded, and nothing else is fetched.
 
 from __future__ import annotations
 
+import gc
+
+gc.disable()  # what imports make stays; looking for garbage in it takes up to a tenth of a cold start
+
 import logging
 import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
-import boto3
+import botocore.session  # boto3 has the same clients, and is slower to start
 import chromadb
 from chromadb.api.models.Collection import Collection
 from chromadb.config import Settings
@@ -21,6 +25,10 @@ from snapshot import fetch, unpack
 
 logger = logging.getLogger(__name__)
 logger.setLevel(os.environ.get("LOG_LEVEL", "INFO"))
+s3 = botocore.session.get_session().create_client("s3")
+
+gc.freeze()  # nor is it looked through afterwards
+gc.enable()
 
 FOLDER = str(Path(tempfile.gettempdir()) / "chroma")  # in Lambda /tmp, the one place to write to
 MOST_RESULTS = 100
@@ -50,7 +58,7 @@ def open_collection() -> Collection:
     global _collection  # noqa: PLW0603 - what an execution environment keeps between invocations
     if _collection is None:
         limit = int(os.environ.get("SNAPSHOT_LIMIT_MB", "256")) * 1024 * 1024
-        archive = fetch(boto3.client("s3"), os.environ["SNAPSHOT_BUCKET"], os.environ["SNAPSHOT_KEY"], limit)
+        archive = fetch(s3, os.environ["SNAPSHOT_BUCKET"], os.environ["SNAPSHOT_KEY"], limit)
         written = unpack(archive, FOLDER, limit)
         client = chromadb.PersistentClient(path=FOLDER, settings=Settings(anonymized_telemetry=False))
         _collection = client.get_collection(os.environ["COLLECTION"], embedding_function=None)

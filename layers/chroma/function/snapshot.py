@@ -13,7 +13,7 @@ class SnapshotError(Exception):
     """A snapshot that is too large, or no snapshot."""
 
 
-def fetch(s3: Any, bucket: str, key: str, limit: int) -> bytes:  # noqa: ANN401 - boto3 makes the class when it runs
+def fetch(s3: Any, bucket: str, key: str, limit: int) -> bytes:  # noqa: ANN401 - botocore makes the class when it runs
     """The bytes of an object of at most ``limit`` bytes."""
     stored = s3.get_object(Bucket=bucket, Key=key)
     if stored["ContentLength"] > limit:
