@@ -195,15 +195,19 @@ def index() -> None:
 #: Builds what ``lamina build`` refuses: a layer above Lambda's quota, for packages that are above it by themselves.
 BEYOND_QUOTA = """
 import sys
+from functools import partial
 from pathlib import Path
 from lamina.cli import common
+from lamina.pipeline import bytecode_of
 from lamina.planner import Planner
 from lamina.progress import SILENT
 from lamina.project import order
 store = common.open_store()
 [(project, recipe, [target])] = common.chosen(sys.argv[1:], (), store, everything=False)
 fetch = common.fetcher(project, recipe, (), store, SILENT, offline=False)
-planner = Planner(order(project, recipe, target), store, fetch, SILENT)
+ordered = order(project, recipe, target)
+compiler = partial(common.compiler, ordered, SILENT, offline=False)
+planner = Planner(ordered, store, fetch, SILENT, bytecode=bytecode_of(ordered, compiler))
 project.output.mkdir(exist_ok=True)
 planner.write(planner.make(), project.output / f"{recipe.name}-{target.name}.zip")
 """
