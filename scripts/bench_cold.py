@@ -5,11 +5,11 @@ That one is ``uv pip install --target`` and the usual ``rm -rf`` of tests, docs,
 read-only at ``/opt`` in lamina's sandbox, take turns, and were read before, so that no disk is measured. What the
 runtime itself has (the AWS SDK, the runtime client) has its bytecode on both sides: it is not the layer's.
 
-Imports: those that the recipe states, in one new process with the environment of the function, from before the first to
-after the last. First invocation:
-a new process of AWS's runtime client, up to the answer to the recipe's first event. CPU seconds are user and system.
-Both sides spend some of that on the runtime client and on the AWS SDK's client for S3, which no layer can change: a
-function that does nothing else, without a layer, is measured as well, and taken away from both in the last row.
+Imports: those that the recipe states, in one new process with the environment of the function, from before the first
+to after the last. First invocation: a new process of AWS's runtime client, up to the answer to the recipe's first
+event. CPU seconds are user and system.
+Both sides spend some of that on the runtime client and, where the function uses it, on the AWS SDK's client for S3,
+which no layer can change.
 """
 
 from __future__ import annotations
@@ -80,12 +80,6 @@ client.LambdaRuntimeClient.wait_next_invocation = told
 from awslambdaric.__main__ import main
 main(sys.argv)
 """
-#: A function with nothing but what all of them take of the runtime.
-_BARE = """
-import botocore.session
-def lambda_handler(event, context):
-    botocore.session.get_session().create_client("s3")
-"""
 #: Tells at the end, and whenever work is asked for, which modules of the layer ran and which had to be compiled.
 _WATCH = """
 def _watch():
@@ -147,7 +141,7 @@ def cold_starts(order: Order, store: Store, scratch: Path, rounds: int) -> None:
     )
     with contextlib.ExitStack() as stack:
 
-        def opened(name: str, opt: Path, stage: Stage = stage) -> Layer:
+        def opened(name: str, opt: Path) -> Layer:
             sandbox = stack.enter_context(open_sandbox(stage._replace(opt=opt), runtime))
             if not sandbox.where.isolated:
                 sys.exit("cold starts: this machine has no namespaces, so nothing stands read-only at /opt")
@@ -164,13 +158,11 @@ def cold_starts(order: Order, store: Store, scratch: Path, rounds: int) -> None:
         wheels = fetch(order.lock.wheels, store=store, indexes=indexes, offline=False, progress=SILENT)
         kept, usual = by_hand(order, wheels, scratch, partial(opened, "usual"), trials)
         layers = (ours, usual)
-        nothing = opened("runtime", bare(scratch / "bare", trials), stage._replace(task=scratch / "bare"))
         figures: dict[tuple[str, str], list[Cold]] = {}
         for _ in range(rounds):
             for layer in layers:
                 figures.setdefault(("imports", layer.name), []).append(imports(layer, trials))
                 figures.setdefault(("first invocation", layer.name), []).append(first(layer, trials)[0])
-            figures.setdefault(("runtime", nothing.name), []).append(first(nothing, trials)[0])
         if usual_grew(scratch / "usual"):
             sys.exit("cold starts: the layer made by hand was written to; its figures tell nothing")
         report(f"{recipe.name} for {target.name}: cold starts; medians of {rounds} turns", figures)
@@ -223,17 +215,6 @@ def by_hand(
             if not failed:
                 return kept, layer
     sys.exit(f"{order.name}: fails as its wheels are: {failed}")
-
-
-def bare(folder: Path, trials: Trials) -> Path:
-    """Write the function that does nothing; return an empty layer for it."""
-    module, _, name = trials.setting.handler.rpartition(".")
-    path = folder / f"{module.replace('.', '/')}.py"
-    path.parent.mkdir(parents=True)
-    path.write_text(_BARE.replace("lambda_handler", name))
-    empty = folder / "opt"
-    empty.mkdir()
-    return empty
 
 
 def remove(opt: Path, names: Sequence[str]) -> None:
@@ -344,20 +325,10 @@ def report(title: str, figures: dict[tuple[str, str], list[Cold]]) -> None:
     print(f"\n{title}")
     print(f"{'':<20}{'lamina':>18}{'usual':>20}{'lamina / usual':>20}")
     print(f"{'':<20}" + f"{'CPU s':>10}{'wall s':>10}" * 2 + f"{'CPU':>10}{'wall':>10}")
-    runtime = figures["runtime", "runtime"]
-    nothing = [Cold(0, 0)] * len(runtime)
-    for what, less in (("imports", nothing), ("first invocation", nothing), ("first invocation", runtime)):
-        ours, usual = ([*map(without, figures[what, name], less)] for name in ("lamina", "usual"))
+    for what in ("imports", "first invocation"):
+        ours, usual = (figures[what, name] for name in ("lamina", "usual"))
         ratios = [Cold(one.cpu / other.cpu, one.wall / other.wall) for one, other in zip(ours, usual, strict=True)]
-        row = "  above the runtime" if less is runtime else what
-        print(f"{row:<20}" + "".join(f"{one:>10.3f}" for one in (*medians(ours), *medians(usual), *medians(ratios))))
-    cpu, wall = medians(runtime)
-    print(f"runtime alone, with a client for S3: {cpu:.3f} s CPU, {wall:.3f} s wall")
-
-
-def without(whole: Cold, part: Cold) -> Cold:
-    """What is left."""
-    return Cold(whole.cpu - part.cpu, whole.wall - part.wall)
+        print(f"{what:<20}" + "".join(f"{one:>10.3f}" for one in (*medians(ours), *medians(usual), *medians(ratios))))
 
 
 def medians(taken: Sequence[Cold]) -> Cold:

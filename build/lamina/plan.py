@@ -9,7 +9,7 @@ from lamina.emit import zip as zips
 from lamina.findings import Finding
 
 #: Counted up with every change of what a plan holds or how it is made.
-FORMAT = 16
+FORMAT = 17
 
 
 class Plan(msgspec.Struct, frozen=True, array_like=True):

@@ -197,7 +197,14 @@ def test_sklearn_predicts_and_refuses(layers: Any, python311: str, s3: Any, s3_u
     ]
 
 
-DOCWORKER = ["anthropic==0.39.0", "pymupdf==1.24.0", "Pillow==10.2.0", "pytesseract==0.3.10", "pydantic==2.5.3"]
+DOCWORKER = [
+    "anthropic==0.39.0",
+    "pymupdf==1.24.0",
+    "Pillow==10.2.0",
+    "pytesseract==0.3.10",
+    "pydantic==2.5.3",
+    "obstore==0.12.1",
+]
 
 
 def test_docworker_classifies_and_reports_what_failed(
@@ -217,6 +224,7 @@ def test_docworker_classifies_and_reports_what_failed(
         {"messageId": "not-json", "body": "{"},
         {"messageId": "no-key", "body": '{"bucket": "documents"}'},
         {"messageId": "noise", "body": '{"bucket": "documents", "key": "noise.bin"}'},
+        {"messageId": "other-key", "body": '{"bucket": "documents", "key": "/invoice.pdf"}'},
     ]
     batch = {"Records": [*broken, *good["Records"], *absent["Records"]]}
     url, asked = recorded
@@ -234,7 +242,7 @@ def test_docworker_classifies_and_reports_what_failed(
         ANTHROPIC_BASE_URL=url,
     )
     last = absent["Records"][0]["messageId"]
-    failed = [{"itemIdentifier": name} for name in ("not-json", "no-key", "noise", last)]
+    failed = [{"itemIdentifier": name} for name in ("not-json", "no-key", "noise", "other-key", last)]
     assert answers == [{"batchItemFailures": []}, {"batchItemFailures": failed}]
     assert "Invoice 2024-117\nConsulting, 10 hours" in asked[0]["messages"][0]["content"]
     result = json.loads(s3.get_object(Bucket="documents", Key="invoice.pdf.json")["Body"].read())

@@ -139,11 +139,14 @@ class _Finder:
         return f"No module named {gone!r}{end}"
 
     def _is_made(self, name: str) -> bool:
-        """Whether code may make this module without a file: its parent has ways to, or a literal near it names it."""
+        """Whether code may make this module without a file.
+
+        Its parent has ways to, or is made by native code itself, or a literal near it names it.
+        """
         parent, _, last = name.rpartition(".")
         found = self.modules.find(parent) if parent else None
         if found is None or found.kind == "namespace":
-            return False
+            return found is not None and self.modules.is_native_stub(found)
         source = self.modules.source(found)
         if source is None or not source.readable or not _MAKERS.isdisjoint(source.calls):
             return True

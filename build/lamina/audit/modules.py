@@ -109,11 +109,16 @@ class Modules:
         parent, _, last = name.rpartition(".")
         found = self.find(parent) if parent else None
         folders = (found.folders if found is not None else ()) if parent else self.roots
-        if self._extensions is None:
-            native = (place for place in self.items if place.endswith((".so", ".pyd")))
-            named = (place.rpartition("/") for place in native)
-            self._extensions = frozenset(f"{folder}/{file.partition('.')[0]}" for folder, _, file in named)
-        return any(f"{folder}/{last}" in self._extensions for folder in folders)
+        return any(f"{folder}/{last}" in self._natives() for folder in folders)
+
+    def is_native_stub(self, found: Found) -> bool:
+        """Whether a folder has but the stub of a package, beside native code that makes the package when it is loaded.
+
+        So obstore's ``exceptions``: its extension module puts it into ``sys.modules``.
+        """
+        tops = {self.inside(folder).partition("/")[0] for folder in found.folders}
+        stubs = any(f"{folder}/__init__.pyi" in self.items for folder in found.folders)
+        return stubs and any(self.inside(place).partition("/")[0] in tops for place in self._natives())
 
     def inside(self, place: str) -> str:
         """The path of a file relative to the folder of ``sys.path`` that it is imported from; empty outside."""
@@ -133,6 +138,14 @@ class Modules:
         """The facts of the source of a module, where there is one that was read."""
         item = self.items.get(found.path)
         return item.source if item is not None else None
+
+    def _natives(self) -> frozenset[str]:
+        """The places of extension modules and libraries, each up to its file's first dot."""
+        if self._extensions is None:
+            native = (place for place in self.items if place.endswith((".so", ".pyd")))
+            named = (place.rpartition("/") for place in native)
+            self._extensions = frozenset(f"{folder}/{file.partition('.')[0]}" for folder, _, file in named)
+        return self._extensions
 
     def _find(self, name: str) -> Found | None:
         parent, _, last = name.rpartition(".")

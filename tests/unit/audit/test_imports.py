@@ -244,6 +244,20 @@ def test_a_module_that_a_package_here_has_no_more() -> None:
     ]
 
 
+def test_a_stub_beside_native_code_stands_for_a_module_that_the_code_makes() -> None:
+    files = {
+        "python/pkg/__init__.py": "from pkg.errors import Base\nfrom pkg.errors.more import More\n",
+        "python/pkg/errors/__init__.pyi": "class Base(Exception): ...\n",
+    }
+    assert packaged({**files, "python/pkg/_pkg.abi3.so": ""}) == []
+    said = [finding.message for finding in packaged({**files, "python/other/_other.abi3.so": ""})]
+    where = "pkg imports it in python/pkg/__init__.py, outside of try"
+    assert said == [
+        f"cannot import name 'Base' from 'pkg.errors' (unknown location): {where}",
+        f"No module named 'pkg.errors.more': {where}",
+    ]
+
+
 def test_what_a_function_imports_of_a_package_counts() -> None:
     files = {"python/pkg/__init__.py": "", "python/pkg/back/end.py": "import absent\n"}
     layer = artefact("layer", files, {"pkg": (*files,)})
