@@ -29,9 +29,12 @@ _ENCODING = re.compile(
     r"|euc-?(?:jp|kr|cn)|shift-?jis|s-?jis|gb2312|gbk|big5(?:-?hkscs)?|johab|tis-620"
 )
 
-# All repeats are possessive: a match that fails never goes back, so no input takes more than one look.
+# All repeats are possessive: a match that fails never goes back, so no input takes more than one look. Up to CPython
+# 3.11.4 a possessive repeat of a group goes on from where its last attempt failed (https://github.com/python/cpython/
+# issues/106052): there each alternative first looks whether it will match, and takes nothing before it knows.
 _ONE_LINE = r"([^{q}\\\n]*+(?:\\.[^{q}\\\n]*+)*+){q}"
-_MANY_LINES = r"{q}{q}([^{q}\\]*+(?:(?:\\.|{q}(?!{q}{q}))[^{q}\\]*+)*+){q}{q}{q}"
+_LONE = r"(?={q}{{1,2}}+[^{q}]){q}"
+_MANY_LINES = r"{q}{q}([^{q}\\]*+(?:(?:\\.|" + _LONE + r")[^{q}\\]*+)*+){q}{q}{q}"
 _LITERALS = {
     quote: re.compile(f"{quote}(?:(?!{quote}{quote}){_ONE_LINE}|{_MANY_LINES})".format(q=quote), re.DOTALL)
     for quote in ('"', "'")
@@ -41,7 +44,7 @@ _PREFIXES = frozenset("rRuUbBfFtT")
 
 # The own text of an f-string, up to a field, its end, or what must not be there; and the same in a format
 # specification, where doubled braces are not an escape. A backslash hides no brace, but "\N{DASH}" has its own.
-_TEXT = r"(?:[^{{}}{quote}\\{newline}]++|{inner}\\[^{{}}]|\\(?=[{{}}]))*+"
+_TEXT = r"(?:[^{{}}{quote}\\{newline}]++|{inner}\\[^{{}}]|(?=\\[{{}}])\\)*+"
 _IN_FIELD = re.compile("[\"'#()\\[\\]{}:]")
 _DEEPEST = 150  # f-strings within f-strings; CPython's own limit
 
@@ -50,7 +53,7 @@ def _texts(quote: str) -> dict[tuple[str, bool, bool], re.Pattern[str]]:
     """Patterns for what stands between fields, by the quotes, whether raw, and whether in a format specification."""
     patterns = {}
     for quotes in (quote, quote * 3):
-        alone = "" if quotes == quote else f"{quote}(?!{quote}{quote})|"
+        alone = "" if quotes == quote else _LONE.format(q=quote) + "|"
         for raw in (False, True):
             named = "" if raw else r"\\N\{[^{}\n]*\}|"
             for specification in (False, True):

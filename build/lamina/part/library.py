@@ -33,7 +33,7 @@ class Derived(Protocol):
 D = TypeVar("D", bound=Derived)
 
 #: Counted up with every change of what a part holds; it is part of every part's name.
-FORMAT = 8
+FORMAT = 9
 
 #: Counted up with every change of how entries are compressed again; see :mod:`lamina.part.small`.
 SMALL_FORMAT = 2
