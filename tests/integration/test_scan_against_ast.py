@@ -25,6 +25,7 @@ import lamina
 from lamina import lock
 from lamina.fetch import fetch
 from lamina.index import from_environment
+from lamina.interpreters import candidates
 from lamina.part.scan import scan
 from lamina.progress import SILENT
 from lamina.store import Store
@@ -136,12 +137,10 @@ def test_every_python_finds_the_same_facts(version: str, stored: tuple[Path, str
 
 
 def find(version: str) -> list[str]:
-    """The interpreters of this version that run: all on the path, and those that pyenv holds."""
-    folders = [Path(folder) for folder in os.get_exec_path()]
-    candidates = [folder / f"python{version}" for folder in folders]
-    candidates += Path.home().glob(f".pyenv/versions/{version}.*/bin/python")
+    """The interpreters of this version that run, each once."""
+    major, minor = map(int, version.split("."))
     found: dict[str, None] = {}
-    for candidate in filter(os.path.isfile, candidates):
+    for candidate in candidates((major, minor), os.environ):
         command = [candidate, "-c", "import os, sys; print(os.path.realpath(sys.executable))"]
         told = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
         if told.returncode == 0:

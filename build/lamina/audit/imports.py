@@ -145,8 +145,10 @@ class _Finder:
         """
         parent, _, last = name.rpartition(".")
         found = self.modules.find(parent) if parent else None
-        if found is None or found.kind == "namespace":
-            return found is not None and self.modules.is_native_stub(found)
+        if found is None:
+            return False
+        if found.kind == "namespace":
+            return self.modules.is_native_stub(found)
         source = self.modules.source(found)
         if source is None or not source.readable or not _MAKERS.isdisjoint(source.calls):
             return True
